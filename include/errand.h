@@ -1,0 +1,394 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * errand: whole asynchronous I/O jobs for Linux.
+ *
+ * A job is a chain of steps (open this path, look at it, send that range of it to this socket, close it). A chain is
+ * described once, submitted once, performed wholly asynchronously, and gives exactly one event on a queue. The same
+ * queue delivers new connections, arriving data, timers, signals and messages from other threads.
+ *
+ *     errand_queue *queue;
+ *     errand_queue_open(&queue, NULL);
+ *     errand_send_file(queue, &(struct errand_send_file){ .size = sizeof(struct errand_send_file),
+ *                      .dir_fd = AT_FDCWD, .path = "big.iso", .length = ERRAND_TO_END, .socket = client }, NULL);
+ *     struct errand_event event;
+ *     errand_queue_wait(queue, &event, 1, ERRAND_FOREVER);
+ *     errand_queue_close(queue);
+ *
+ * CONVENTIONS
+ *   Errors    Functions return 0 or a count, or a negative errno. A call that fails queued nothing: no event will come.
+ *   Times     are in nanoseconds of CLOCK_MONOTONIC; 0 means "none".
+ *   Structs   that begin with `size` are filled in with sizeof; a library that is older than the program refuses
+ *             (-E2BIG) what it does not know, a newer one takes absent members as 0.
+ *   Memory    Paths and option structs are copied at submission. Buffers and descriptors that you pass are borrowed
+ *             until the chain's event; when it arrives, nothing in the kernel or on a thread touches them any more.
+ *   Threads   A queue is opened, used and closed by one thread (-EPERM elsewhere, and in a child after fork);
+ *             only errand_post() may be called from anywhere. The library has no globals, installs no signal handler,
+ *             writes no messages, and never lets SIGPIPE through. Every descriptor that it makes is close-on-exec.
+ *   Blocking  No file, however slow its device, holds up the thread in errand_queue_wait(): what was not shown to
+ *             be immediate runs on worker threads, in a lane of its device's own.
+ */
+#ifndef ERRAND_H
+#define ERRAND_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define ERRAND_API __attribute__((visibility("default")))
+
+#define ERRAND_VERSION_MAJOR 0
+#define ERRAND_VERSION_MINOR 1
+#define ERRAND_VERSION_PATCH 0
+
+#define ERRAND_MICROSECOND INT64_C(1000)
+#define ERRAND_MILLISECOND INT64_C(1000000)
+#define ERRAND_SECOND INT64_C(1000000000)
+#define ERRAND_FOREVER INT64_C(-1) /* errand_queue_wait(): no time limit */
+#define ERRAND_TO_END INT64_C(-1)  /* a length: up to the end of the file */
+
+typedef struct errand_queue errand_queue;
+typedef struct errand_chain errand_chain;
+typedef struct errand_source errand_source;
+typedef uint64_t errand_id; /* names a submitted chain; never 0, never reused within 2^32 chains */
+
+/* The library's version as "MAJOR.MINOR.PATCH"; static storage. */
+ERRAND_API const char *errand_version(void);
+
+/* The name of an error as in errno(3), "ENOENT" for -ENOENT (or ENOENT); "unknown error" for others. Static storage. */
+ERRAND_API const char *errand_error_name(int error);
+
+/* ---------------------------------------------------------------------------------------------- queue */
+
+enum errand_backend {
+    ERRAND_BACKEND_AUTO = 0, /* the environment variable ERRAND_BACKEND (uring or threads) if set, else the best that works */
+    ERRAND_BACKEND_URING,    /* io_uring; Linux 6.1 or newer */
+    ERRAND_BACKEND_THREADS,  /* epoll and system calls; any Linux with openat2 (5.6) */
+};
+
+/* Limits and choices of a queue. A member that is 0 takes its default. */
+struct errand_queue_options {
+    size_t size;               /* sizeof(struct errand_queue_options) */
+    enum errand_backend backend;
+    uint32_t chains;           /* chains described or under way at once; default 4096, at most 1048576 */
+    uint32_t chain_steps;      /* steps in one chain; default 12, at most 64 */
+    uint32_t sources;          /* sources at once; default 65536 */
+    uint32_t workers;          /* worker threads; default 64, at most 1024. A device whose lane has no worker yet gets
+                                  its first one beyond this number, so that full lanes cannot shut out another */
+    uint32_t lane_workers;     /* of these at most so many for one device; default 16 */
+    uint32_t receive_buffers;  /* buffers for arriving data; a power of two, default 128, at most 32768 */
+    uint32_t receive_size;     /* bytes in each; default 4096, at most 1 MiB */
+    uint32_t messages;         /* posted messages waiting, for each post source; default 1024 */
+    uint64_t transfer_memory;  /* bytes of the library's own transfer buffers; default 64 MiB, at least 1 MiB. Steps that
+                                  need one wait for it, within their deadline */
+    int64_t close_grace_ns;    /* how long errand_queue_close() waits for file operations; default 1 s */
+    char *why;                 /* if not NULL: receives text on the choice of backend, also when the call fails */
+    size_t why_size;           /* its size, the final NUL included */
+};
+
+/*
+ * Opens a queue for the calling thread. options may be NULL. The backend is chosen by creating it and performing a
+ * real operation; a backend that was asked for (by option, or by environment) and is not available is an error.
+ * Returns 0; -EINVAL (bad option, bad ERRAND_BACKEND), -E2BIG (options of a newer version), -ENOMEM, -EMFILE, or the
+ * error with which the backend that was asked for refused (-ENOSYS, -EPERM, ...): options->why says it in words.
+ */
+ERRAND_API int errand_queue_open(errand_queue **queue, const struct errand_queue_options *options);
+
+/*
+ * Ends the queue. Chains under way are cancelled without an event, sources stop. When it returns, the caller's
+ * buffers and descriptors are free and what chains had opened is closed. Only file operations that are stuck in the
+ * kernel may outlive it (they hold nothing of the caller's): it waits close_grace_ns for them, then leaves them to
+ * threads of their own, which clean up whenever the kernel returns.
+ * Returns the number of operations left so (0 is the rule); -EPERM on a wrong thread or within a call step.
+ */
+ERRAND_API int errand_queue_close(errand_queue *queue);
+
+/* "uring" or "threads", and the reason for that choice in words. Valid until the queue is closed. */
+ERRAND_API const char *errand_queue_backend(const errand_queue *queue);
+ERRAND_API const char *errand_queue_backend_reason(const errand_queue *queue);
+
+/* The time of the queue's clock when errand_queue_wait() last returned from the kernel, in ns: cheap, for time stamps. */
+ERRAND_API int64_t errand_queue_now(const errand_queue *queue);
+
+enum errand_event_kind {
+    ERRAND_EVENT_CHAIN = 1, /* a chain ended */
+    ERRAND_EVENT_ACCEPT,    /* fd: a new connection, yours; or error */
+    ERRAND_EVENT_DATA,      /* data, bytes: what arrived, valid until the next wait; bytes 0: end of stream; or error */
+    ERRAND_EVENT_TIMER,     /* bytes: expirations since the last event */
+    ERRAND_EVENT_SIGNAL,    /* bytes: the signal's number */
+    ERRAND_EVENT_MESSAGE,   /* data: the pointer that was posted */
+};
+
+struct errand_event {
+    uint32_t kind;      /* enum errand_event_kind */
+    int32_t error;      /* 0 or a negative errno: -ECANCELED, -ETIMEDOUT (deadline, no progress), ... */
+    void *user_data;    /* as submitted */
+    errand_id id;       /* chain: as errand_submit() gave it */
+    int16_t step;       /* chain: the step that failed (that was under way, for cancel and deadline), or -1 */
+    uint16_t step_kind; /* its kind, for errand_step_name(); 0 without one */
+    int32_t fd;         /* the descriptor that is now yours, or -1 */
+    uint64_t bytes;     /* chain: bytes moved by all its steps, for a socket those it accepted; valid with an error too */
+    const void *data;
+};
+
+/*
+ * Waits for events, at most timeout_ns (ERRAND_FOREVER: without limit; 0: looks only), and runs chains meanwhile.
+ * call steps run inside it. Returns the number of events stored, 0 when the time is over or a signal interrupted the
+ * wait; -EINVAL, -EPERM.
+ */
+ERRAND_API int errand_queue_wait(errand_queue *queue, struct errand_event *events, unsigned max, int64_t timeout_ns);
+
+/* Does what can be done without waiting: errand_queue_wait() with 0. */
+ERRAND_API int errand_queue_dispatch(errand_queue *queue, struct errand_event *events, unsigned max);
+
+/* What a queue holds now. Every figure returns to 0 when nothing is under way (threads: they end when idle). */
+struct errand_stats {
+    size_t size;
+    uint32_t chains;          /* described, under way, or ended with an event not yet fetched */
+    uint32_t sources;
+    uint32_t operations;      /* handed to the kernel or to a worker and not back */
+    uint32_t files_waiting;   /* runs of file steps waiting for a worker */
+    uint32_t stuck;           /* file operations whose chain has ended without them */
+    uint32_t descriptors;     /* opened by chains (workers' and direct ones too), neither closed nor handed over */
+    uint32_t threads;         /* worker threads now */
+    uint64_t transfer_bytes;  /* of transfer buffers in use */
+    uint64_t inline_runs;     /* since opening: file runs done on the queue's thread, shown not to wait */
+    uint64_t worker_runs;     /* since opening: file runs handed to workers */
+};
+
+/* Fills in *stats. Returns 0, -EINVAL, -E2BIG, -EPERM. */
+ERRAND_API int errand_queue_stats(errand_queue *queue, struct errand_stats *stats);
+
+/* ----------------------------------------------------------------------------------------------- roots */
+
+#define ERRAND_ONE_MOUNT 1u /* errand_root_add(): a path that leads onto another mount fails with -EXDEV */
+
+/*
+ * Registers a directory as a root, to be passed wherever a dir_fd is asked for. Paths under a root are confined to it
+ * by the kernel (openat2, RESOLVE_BENEATH: what leads outside, by ".." or a symlink, fails with -EXDEV). A root is also what makes
+ * opening fast: on a filesystem known not to wait (ext4, xfs) cached names are opened at once on the queue's thread,
+ * while paths of plain descriptors always go through a worker. The queue keeps a duplicate; dir_fd stays yours.
+ * Never waits for the filesystem. Returns 0 and the handle (a negative number) in *root; -EBADF, -ENOTDIR, -EINVAL,
+ * -EMFILE; -EAGAIN: 64 roots are registered.
+ */
+ERRAND_API int errand_root_add(errand_queue *queue, int dir_fd, unsigned flags, int *root);
+
+/* Forgets a root. Chains that use it keep it until they end. Returns 0, -EINVAL. */
+ERRAND_API int errand_root_remove(errand_queue *queue, int root);
+
+/* ---------------------------------------------------------------------------------------------- chains */
+
+enum errand_step_kind {
+    ERRAND_STEP_OPEN = 1,
+    ERRAND_STEP_STAT,
+    ERRAND_STEP_READ,
+    ERRAND_STEP_CLOSE,
+    ERRAND_STEP_SEND,
+    ERRAND_STEP_RECEIVE,
+    ERRAND_STEP_SENDFILE,
+    ERRAND_STEP_SHUTDOWN,
+    ERRAND_STEP_CALL,
+    ERRAND_STEP_HAND_OVER,
+};
+
+/* The name of a step's kind, "open" for ERRAND_STEP_OPEN; "unknown step" for others. Static storage. */
+ERRAND_API const char *errand_step_name(unsigned step_kind);
+
+/*
+ * Begins to describe a chain. It is yours until errand_submit() or errand_chain_drop(). Returns 0; -EAGAIN: as many
+ * chains as the queue's limit allows exist; -EPERM.
+ */
+ERRAND_API int errand_chain_new(errand_queue *queue, errand_chain **chain);
+
+/* Gives up a chain that was not submitted. */
+ERRAND_API void errand_chain_drop(errand_chain *chain);
+
+/*
+ * The functions errand_step_...() append a step and return its number (0, 1, ...), by which later steps refer to it;
+ * or a negative errno: -ENOSPC (the chain has as many steps as the queue's limit allows), -EINVAL, -ENAMETOOLONG,
+ * -ENOMEM. The first such error sticks to the chain and errand_submit() returns it, so one check there suffices.
+ * Steps run one after the other; the first that fails ends the chain.
+ *
+ * An argument `file` is a descriptor of yours, or ERRAND_SLOT(n): the file that step n, an open, will have opened.
+ */
+#define ERRAND_SLOT(step) (-1000 - (step))
+
+/*
+ * Opens path with the flags of open(2), relative to dir_fd: a root, a descriptor of yours, or AT_FDCWD. O_CLOEXEC
+ * and O_NONBLOCK are always added (a FIFO does not wait for its other end). Result: the descriptor (-1 while the
+ * kernel holds it as a direct one).
+ */
+ERRAND_API int errand_step_open(errand_chain *chain, int dir_fd, const char *path, int flags, unsigned mode);
+
+struct errand_stat {
+    uint64_t bytes;    /* size of the file */
+    uint64_t blocks;   /* of 512 bytes */
+    int64_t modified_ns, changed_ns; /* of the real-time clock */
+    uint64_t device, inode;
+    uint32_t mode, links, user, group;
+};
+
+/* Looks at an open file. *out, unless NULL, is filled in before the next step. Result: the size in bytes. */
+ERRAND_API int errand_step_stat(errand_chain *chain, int file, struct errand_stat *out);
+
+#define ERRAND_EXACT 1u /* an end of file or stream before `length` bytes is an error: -ENODATA */
+#define ERRAND_SOME 2u  /* receive: done when anything has arrived */
+#define ERRAND_MORE 4u  /* send, sendfile: more follows at once (MSG_MORE) */
+
+/*
+ * Reads length bytes at offset into buffer, fewer only at the end of the file. Regular files and block devices; -EISDIR for a directory, -ESPIPE for a FIFO.
+ * Result: the bytes read. flags: ERRAND_EXACT.
+ */
+ERRAND_API int errand_step_read(errand_chain *chain, int file, void *buffer, size_t length, int64_t offset,
+                                unsigned flags);
+
+/* Closes a file that the chain opened (-EINVAL at run time: already closed). Files left open are closed anyway. */
+ERRAND_API int errand_step_close(errand_chain *chain, int file);
+
+/* Sends all of data to a stream socket of yours. Result: the bytes the socket accepted. flags: ERRAND_MORE. */
+ERRAND_API int errand_step_send(errand_chain *chain, int socket, const void *data, size_t length, unsigned flags);
+
+/*
+ * Receives length bytes from a stream socket of yours, fewer only at the end of the stream. Result: the bytes
+ * received. flags: ERRAND_EXACT, ERRAND_SOME.
+ */
+ERRAND_API int errand_step_receive(errand_chain *chain, int socket, void *buffer, size_t length, unsigned flags);
+
+/*
+ * Sends head (may be NULL), then length bytes of file at offset, or up to its end with ERRAND_TO_END, to a stream
+ * socket of yours, head and small files in one piece. Result: the bytes the socket accepted, head included. Less
+ * than length is sent only at the end of the file. flags: ERRAND_EXACT, ERRAND_MORE. -EISDIR, -ESPIPE as for read.
+ */
+ERRAND_API int errand_step_sendfile(errand_chain *chain, int socket, int file, int64_t offset, int64_t length,
+                                    const void *head, size_t head_length, unsigned flags);
+
+/* Shuts a connection of yours down; how as in shutdown(2). */
+ERRAND_API int errand_step_shutdown(errand_chain *chain, int socket, int how);
+
+/*
+ * Calls function(chain, context) on the queue's thread when the steps before it have succeeded. There it may read
+ * results, append steps, and drop those that would follow; it must not wait, submit this chain or close the queue.
+ * Returning 0 goes on, a negative errno fails the chain at this step.
+ */
+typedef int (*errand_call)(errand_chain *chain, void *context);
+ERRAND_API int errand_step_call(errand_chain *chain, errand_call function, void *context);
+
+/* If the chain succeeds, event.fd is the descriptor of file, an ERRAND_SLOT, and it is yours. At most one a chain. */
+ERRAND_API int errand_step_hand_over(errand_chain *chain, int file);
+
+/* In a call step: drops the steps that would follow it. Returns 0; -EPERM outside a call step. */
+ERRAND_API int errand_chain_drop_following(errand_chain *chain);
+
+/* The result of a step that has run, as described at its function; a negative errno if it has not: -EINPROGRESS. */
+ERRAND_API int64_t errand_chain_result(const errand_chain *chain, int step);
+
+struct errand_submit {
+    size_t size;
+    void *user_data;     /* comes back in the event */
+    int64_t timeout_ns;  /* deadline for the whole chain, from now: -ETIMEDOUT on any filesystem and any peer */
+    int64_t stall_ns;    /* ends it, -ETIMEDOUT, when for so long no step ended and no byte moved */
+};
+
+/*
+ * Submits a chain: from now on it runs, and exactly one event will come for it. options may be NULL; *id, unless id
+ * is NULL, is for errand_cancel(). On an error the chain is dropped: the error that stuck while describing it;
+ * -EINVAL (no steps, negative times, unknown flags), -E2BIG, -EPERM.
+ */
+ERRAND_API int errand_submit(errand_chain *chain, const struct errand_submit *options, errand_id *id);
+
+/*
+ * Cancels a chain: it ends soon, with the event -ECANCELED unless it had already ended otherwise. Never waits.
+ * Returns 0; -ENOENT: no such chain is under way (its event was fetched); -EPERM.
+ */
+ERRAND_API int errand_cancel(errand_queue *queue, errand_id id);
+
+/* ------------------------------------------------------------------------------------------------ jobs */
+
+enum errand_finish {
+    ERRAND_CLOSE = 0, /* the file is closed */
+    ERRAND_HAND_OVER, /* on success event.fd is its descriptor, yours */
+};
+
+/* Sends a range of a file, after a head, to a socket: open, sendfile, close. */
+struct errand_send_file {
+    size_t size;
+    int dir_fd;           /* a root, a descriptor, or AT_FDCWD */
+    int socket;
+    const char *path;
+    int64_t offset;
+    int64_t length;       /* or ERRAND_TO_END */
+    const void *head;     /* goes out before the range, in one piece with a small one; NULL: none */
+    size_t head_length;
+    unsigned flags;       /* ERRAND_EXACT, ERRAND_MORE */
+    enum errand_finish finish;
+    int64_t timeout_ns, stall_ns;
+    void *user_data;
+};
+
+/* Submits it. event.bytes: head and range as the socket accepted them. Errors as errand_submit(), -EAGAIN. */
+ERRAND_API int errand_send_file(errand_queue *queue, const struct errand_send_file *job, errand_id *id);
+
+/* Reads a range of a file into a buffer: open, read, close. */
+struct errand_read_file {
+    size_t size;
+    int dir_fd;
+    unsigned flags;       /* ERRAND_EXACT */
+    const char *path;
+    void *buffer;
+    size_t length;        /* at most so many bytes; event.bytes says how many */
+    int64_t offset;
+    enum errand_finish finish;
+    int64_t timeout_ns, stall_ns;
+    void *user_data;
+};
+
+/* Submits it. Errors as errand_submit(), -EAGAIN. */
+ERRAND_API int errand_read_file(errand_queue *queue, const struct errand_read_file *job, errand_id *id);
+
+/* --------------------------------------------------------------------------------------------- sources */
+
+/*
+ * Sources give events until they are stopped. Each function returns 0 and the source, or -EAGAIN (the queue's limit
+ * of sources), -EBADF, -EINVAL, -ENOMEM, -EMFILE, -EPERM. Descriptors are borrowed until errand_source_stop().
+ */
+
+/* New connections of a listening socket; each comes close-on-exec and non-blocking. When descriptors or memory run
+ * out, the event says so once (-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM) and the source is paused: resume it when
+ * something was closed. */
+ERRAND_API int errand_source_accept(errand_queue *queue, int listener, void *user_data, errand_source **source);
+
+/* What arrives on a stream socket, in pieces of at most receive_size; a socket on which nothing arrives holds no buffer. After the end
+ * of the stream or an error, one event says so and no more come. */
+ERRAND_API int errand_source_receive(errand_queue *queue, int socket, void *user_data, errand_source **source);
+
+/* A timer: after first_ns (at once for 0), then, unless period_ns is 0, every period_ns. */
+ERRAND_API int errand_source_timer(errand_queue *queue, int64_t first_ns, int64_t period_ns, void *user_data,
+                                   errand_source **source);
+
+/* A signal, which the caller has blocked in all its threads (-EINVAL if not in this one). */
+ERRAND_API int errand_source_signal(errand_queue *queue, int signal_number, void *user_data, errand_source **source);
+
+/* Messages from any thread, see errand_post(). */
+ERRAND_API int errand_source_post(errand_queue *queue, void *user_data, errand_source **source);
+
+/* Posts a message (any pointer, which comes as event.data, in order) to a post source. From any thread; the caller sees to it that
+ * the source is not stopped meanwhile. Returns 0; -EAGAIN: the source's limit of waiting messages; -EINVAL. */
+ERRAND_API int errand_post(errand_source *source, const void *message);
+
+/* No events from the source until it is resumed; what happens meanwhile is kept by the kernel, or (data that was
+ * under way, timer expirations, messages) by the source. Return 0, -EPERM. Both may be repeated. */
+ERRAND_API int errand_source_pause(errand_source *source);
+ERRAND_API int errand_source_resume(errand_source *source);
+
+/* Sets a one-shot or periodic timer anew, as errand_source_timer() does, also one that has run off. -EINVAL, -EPERM. */
+ERRAND_API int errand_source_set_timer(errand_source *source, int64_t first_ns, int64_t period_ns);
+
+/* Ends a source: after it returns no event of it is delivered and its descriptor may be closed. Returns 0, -EPERM. */
+ERRAND_API int errand_source_stop(errand_source *source);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
