@@ -280,6 +280,7 @@ static void on_readdir(fuse_req_t handle, fuse_ino_t inode, size_t size, off_t o
 static void on_init(void *context, struct fuse_conn_info *connection)
 {
     (void)context;
+    connection->want |= connection->capable & FUSE_CAP_PARALLEL_DIROPS; /* or lookups would wait for each other */
     connection->max_background = 4096; /* or the kernel itself would hold the reads beyond the twelfth */
     connection->congestion_threshold = 4096;
 }
@@ -411,12 +412,12 @@ int main(int count, char **arguments)
     }
     answer("ready");
     serve(session);
-    fuse_session_unmount(session);
-    fuse_session_destroy(session);
-    while (first) {
-        struct request *request = first;
+    for (struct request *request; (request = first);) {
         first = request->next;
+        fuse_reply_err(request->handle, ECONNABORTED);
         free(request);
     }
+    fuse_session_unmount(session);
+    fuse_session_destroy(session);
     return 0;
 }
