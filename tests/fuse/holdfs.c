@@ -6,7 +6,8 @@
  *
  * Its root and its directory `d` hold the files f0 ... f(N-1), of BYTES bytes each, with the contents of
  * support/pattern.h (seed: the number, plus 1000000 in `d`). With --cache the kernel may keep names and attributes.
- * It says `ready` once it is mounted, then answers commands on standard input, a line each:
+ * The kernel looks names up in one directory one after the other until it has seen them (libfuse 3.14 cannot tell it
+ * otherwise): who wants many lookups held at once looks at every name first. It says `ready` once it is mounted, then answers commands on standard input, a line each:
  *
  *     hold all | hold OPERATION...  from now on such operations are held; what is held already stays so
  *     wait N          answers when N operations or more are held
@@ -280,7 +281,6 @@ static void on_readdir(fuse_req_t handle, fuse_ino_t inode, size_t size, off_t o
 static void on_init(void *context, struct fuse_conn_info *connection)
 {
     (void)context;
-    connection->want |= connection->capable & FUSE_CAP_PARALLEL_DIROPS; /* or lookups would wait for each other */
     connection->max_background = 4096; /* or the kernel itself would hold the reads beyond the twelfth */
     connection->congestion_threshold = 4096;
 }

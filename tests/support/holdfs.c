@@ -84,6 +84,14 @@ struct holdfs *holdfs_start(const struct holdfs_options *options)
     close(ends[1]);
     holdfs->control = ends[0];
     REQUIRE_STR(read_line(holdfs), "ready");
+    for (unsigned i = 0; !chosen.cold && i < (chosen.files ? chosen.files : 64); i++) {
+        struct stat status;
+        char path[400];
+        snprintf(path, sizeof path, "%s/f%u", holdfs->path, i);
+        REQUIRE_CALL(stat(path, &status));
+        snprintf(path, sizeof path, "%s/d/f%u", holdfs->path, i);
+        REQUIRE_CALL(stat(path, &status));
+    }
     return holdfs;
 }
 

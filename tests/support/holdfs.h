@@ -13,6 +13,7 @@ struct holdfs_options {
     unsigned files;   /* f0, f1, ...; default 64. The same again in the directory d */
     size_t size;      /* of each; default 8192. Contents: pattern_fill(), seed: the number (d/f7: 1000007) */
     bool cache;       /* the kernel may keep names and attributes (else each use asks) */
+    bool cold;        /* the kernel has seen no name yet: it looks them up in a directory one after the other */
 };
 
 /* Mounts one, which holds nothing yet. Ends the test as skipped where FUSE cannot be used at all. */
