@@ -19,7 +19,7 @@ struct histogram {
 static inline void histogram_add(struct histogram *h, int64_t time_ns)
 {
     uint64_t ns = time_ns > 0 ? (uint64_t)time_ns : 0;
-    unsigned shift = ns < HISTOGRAM_FINE ? 0 : 57 - (unsigned)__builtin_clzll(ns); /* leaves 128..255 */
+    unsigned shift = ns < HISTOGRAM_FINE ? 0 : 56 - (unsigned)__builtin_clzll(ns); /* leaves 128..255 */
     uint64_t bucket = (uint64_t)shift * HISTOGRAM_FINE + (ns >> shift);
     h->buckets[bucket < HISTOGRAM_BUCKETS ? bucket : HISTOGRAM_BUCKETS - 1]++;
     h->count++;
