@@ -57,7 +57,8 @@ typedef uint64_t errand_id; /* names a submitted chain; never 0, never reused wi
 /* The library's version as "MAJOR.MINOR.PATCH"; static storage. */
 ERRAND_API const char *errand_version(void);
 
-/* The name of an error as in errno(3), "ENOENT" for -ENOENT (or ENOENT); "unknown error" for others. Static storage. */
+/* The name of an error as in errno(3), "ENOENT" for -ENOENT (or ENOENT); "none" for 0, "unknown error" for others. Static
+ * storage. */
 ERRAND_API const char *errand_error_name(int error);
 
 /* ---------------------------------------------------------------------------------------------- queue */
@@ -228,6 +229,7 @@ struct errand_stat {
     int64_t modified_ns, changed_ns; /* of the real-time clock */
     uint64_t device, inode;
     uint32_t mode, links, user, group;
+    uint32_t block_size; /* the filesystem's unit of allocation, as st_blksize */
 };
 
 /* Looks at an open file. *out, unless NULL, is filled in before the next step. Result: the size in bytes. */

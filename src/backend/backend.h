@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a backend is: it takes operations (chain/op.h) and gives each back exactly once when it is done, an armed
+ * OP_ACCEPT once for each connection. It is used by one thread. uring/ and threads/ each fill in one table.
+ */
+#ifndef BACKEND_BACKEND_H
+#define BACKEND_BACKEND_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "chain/op.h"
+#include "worker/pool.h"
+
+struct backend;
+
+struct backend_options {
+    struct pool *pool;
+    uint32_t receive_buffers, receive_size;
+};
+
+struct backend_ops {
+    const char *name;
+
+    /* Creates it and has it perform a real operation. Returns 0, or why not: the text names the failing call. */
+    int (*open)(struct backend **backend, const struct backend_options *options, const char **why);
+
+    /* Everything it had is back, or has been cancelled. */
+    void (*close)(struct backend *backend);
+
+    /* Returns true: the operation is done, op->result is set. Else next() will give it. */
+    bool (*submit)(struct backend *backend, struct op *op);
+
+    /* Has an operation of a peer's (or an armed one) given back soon. Not for OP_FILES, nor for immediate ones. */
+    void (*cancel)(struct backend *backend, struct op *op);
+
+    /* Nobody waits for the descriptor any more; it may be closed, and its number be another's. */
+    void (*forget)(struct backend *backend, int fd);
+
+    /* The next operation that is done, without entering the kernel for new ones; NULL: none is known. */
+    struct op *(*next)(struct backend *backend);
+
+    /* Whether next() would give one. */
+    bool (*has_next)(struct backend *backend);
+
+    /* Enters the kernel: issues what was submitted, waits for at most timeout_ns (-1: no limit) for something to be done.
+     * Returns 0, or -EINTR. */
+    int (*wait)(struct backend *backend, int64_t timeout_ns);
+
+    /* The data of an OP_RECEIVE_ANY is no longer needed. */
+    void (*recycle)(struct backend *backend, void *buffer);
+};
+
+struct backend {
+    const struct backend_ops *ops;
+    struct pool *pool;
+    bool read_files; /* performs OP_READ_FILE */
+};
+
+extern const struct backend_ops uring_backend, threads_backend;
+
+/* calls.c: performs an immediate operation by system calls; sets op->result. */
+void call_now(struct op *op);
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* The io_uring backend: operations into entries, completions into results. */
+#include "backend/uring/ring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+/* The most that one operation moves: the result is a 32-bit number. */
+#define LENGTH_LIMIT ((size_t)1 << 30)
+
+static unsigned length_of(const struct op *op)
+{
+    return (unsigned)(op->length < LENGTH_LIMIT ? op->length : LENGTH_LIMIT);
+}
+
+static uint64_t user_data_of(const struct op *op, enum part part)
+{
+    return (uintptr_t)op | part;
+}
+
+void uring_recycle(struct backend *backend, void *buffer)
+{
+    struct uring *uring = container_of(backend, struct uring, backend);
+    size_t index = (size_t)((char *)buffer - uring->receive_memory) / uring->receive_size;
+    io_uring_buf_ring_add(uring->receive_ring, buffer, uring->receive_size, (unsigned short)index,
+                          io_uring_buf_ring_mask(uring->receive_buffers), 0);
+    io_uring_buf_ring_advance(uring->receive_ring, 1);
+}
+
+/*
+ * Open, read and close as one hard-linked group (a short read would break a soft one and leave the file open). All three
+ * complete while they are submitted: the name is cached or the open fails, the read takes resident pages or fails.
+ * The open's completion comes only if it failed; the close's always, and last: then the direct descriptor is free.
+ */
+static void prepare_read_file(struct uring *uring, struct op *op)
+{
+    op->direct = uring->direct_free[--uring->direct_count];
+    op->open_result = 0;
+    op->how.flags &= ~(uint64_t)O_CLOEXEC; /* a direct descriptor is never inherited, and refuses the flag */
+    struct io_uring_sqe *open = uring_entry(uring, 3);
+    io_uring_prep_openat2_direct(open, op->fd, op->path, &op->how, op->direct);
+    open->flags |= IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(open, user_data_of(op, PART_OPEN));
+    struct io_uring_sqe *read = io_uring_get_sqe(&uring->ring);
+    io_uring_prep_read(read, op->direct, op->buffer, length_of(op), (uint64_t)op->offset);
+    read->rw_flags = RWF_NOWAIT;
+    read->flags |= IOSQE_FIXED_FILE | IOSQE_IO_HARDLINK;
+    io_uring_sqe_set_data64(read, user_data_of(op, PART_READ));
+    struct io_uring_sqe *close = io_uring_get_sqe(&uring->ring);
+    io_uring_prep_close_direct(close, op->direct);
+    io_uring_sqe_set_data64(close, user_data_of(op, PART_CLOSE));
+}
+
+static void prepare_close_first(struct uring *uring, int fd)
+{
+    struct io_uring_sqe *sqe = uring_entry(uring, 1);
+    io_uring_prep_close(sqe, fd);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, USER_DATA_NOBODY);
+}
+
+static void prepare(struct uring *uring, struct op *op)
+{
+    if (op->kind == OP_SEND && op->close_first >= 0)
+        prepare_close_first(uring, op->close_first);
+    struct io_uring_sqe *sqe = uring_entry(uring, 1);
+    switch ((enum op_kind)op->kind) {
+    case OP_OPEN: io_uring_prep_openat2(sqe, op->fd, op->path, &op->how); break;
+    case OP_READ:
+        io_uring_prep_read(sqe, op->fd, op->buffer, length_of(op), (uint64_t)op->offset);
+        sqe->rw_flags = RWF_NOWAIT;
+        break;
+    case OP_CLOSE: io_uring_prep_close(sqe, op->fd); break;
+    case OP_SEND: io_uring_prep_send(sqe, op->socket, op->data, length_of(op), (int)op->flags | MSG_NOSIGNAL); break;
+    case OP_RECEIVE: io_uring_prep_recv(sqe, op->socket, op->buffer, length_of(op), 0); break;
+    case OP_POLL: io_uring_prep_poll_add(sqe, op->socket, op->flags); break;
+    case OP_ACCEPT:
+        io_uring_prep_multishot_accept(sqe, op->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        op->armed = true;
+        break;
+    case OP_RECEIVE_ANY:
+        io_uring_prep_recv(sqe, op->socket, NULL, 0, 0);
+        sqe->flags |= IOSQE_BUFFER_SELECT;
+        sqe->buf_group = RECEIVE_GROUP;
+        sqe->ioprio |= IORING_RECVSEND_POLL_FIRST; /* it was read until empty, or nearly: do not try in vain */
+        break;
+    default: io_uring_prep_nop(sqe); break; /* not for the ring: call_now() does those */
+    }
+    op->serial = uring->ring.sq.sqe_tail;
+    io_uring_sqe_set_data64(sqe, user_data_of(op, PART_WHOLE));
+}
+
+bool uring_submit(struct backend *backend, struct op *op)
+{
+    struct uring *uring = container_of(backend, struct uring, backend);
+    switch ((enum op_kind)op->kind) {
+    case OP_STAT: /* the ring always hands statx to a kernel worker, at many times the cost of the call */
+    case OP_SENDFILE:
+    case OP_SHUTDOWN: call_now(op); return true;
+    case OP_FILES: pool_submit(backend->pool, op->run); return false;
+    case OP_READ_FILE:
+        if (uring->direct_count == 0)
+            list_append(&uring->direct_waiting, &op->node);
+        else
+            prepare_read_file(uring, op);
+        return false;
+    default: prepare(uring, op); return false;
+    }
+}
+
+void uring_cancel(struct backend *backend, struct op *op)
+{
+    struct uring *uring = container_of(backend, struct uring, backend);
+    /* An entry that the kernel has not seen names a descriptor that its owner may close, and reuse, right after this. */
+    if ((int32_t)(op->serial - uring->ring.sq.sqe_head) > 0)
+        io_uring_submit(&uring->ring);
+    struct io_uring_sqe *sqe = uring_entry(uring, 1);
+    io_uring_prep_cancel64(sqe, user_data_of(op, PART_WHOLE), 0);
+    sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+    io_uring_sqe_set_data64(sqe, USER_DATA_NOBODY);
+}
+
+void uring_forget(struct backend *backend, int fd)
+{
+    (void)backend; /* the ring knows descriptors only while an operation is on its way */
+    (void)fd;
+}
+
+static void free_direct(struct uring *uring, struct op *op)
+{
+    uring->direct_free[uring->direct_count++] = op->direct;
+    struct list *waiting = list_take(&uring->direct_waiting);
+    if (waiting)
+        prepare_read_file(uring, container_of(waiting, struct op, node));
+}
+
+/* Takes in one part of an OP_READ_FILE. Returns the operation with its last. */
+static struct op *took_part(struct uring *uring, struct op *op, enum part part, int result)
+{
+    if (part == PART_OPEN)
+        op->open_result = result;
+    else if (part == PART_READ)
+        op->result = result;
+    if (part != PART_CLOSE)
+        return NULL;
+    free_direct(uring, op);
+    return op;
+}
+
+static void took_received(struct uring *uring, struct op *op, const struct io_uring_cqe *cqe)
+{
+    op->buffer = NULL;
+    if (!(cqe->flags & IORING_CQE_F_BUFFER))
+        return;
+    op->buffer = uring->receive_memory + (size_t)(cqe->flags >> IORING_CQE_BUFFER_SHIFT) * uring->receive_size;
+    if (cqe->res <= 0) {
+        uring_recycle(&uring->backend, op->buffer);
+        op->buffer = NULL;
+    }
+}
+
+static struct op *took(struct uring *uring, const struct io_uring_cqe *cqe)
+{
+    if (cqe->user_data == USER_DATA_NOBODY)
+        return NULL;
+    if (cqe->user_data == USER_DATA_WAKE) {
+        uring->wake_armed = false;
+        return NULL;
+    }
+    struct op *op = (struct op *)(uintptr_t)(cqe->user_data & ~(uint64_t)PART_MASK);
+    enum part part = (enum part)(cqe->user_data & PART_MASK);
+    if (part != PART_WHOLE)
+        return took_part(uring, op, part, cqe->res);
+    op->result = cqe->res;
+    if (op->kind == OP_RECEIVE_ANY)
+        took_received(uring, op, cqe);
+    else if (op->kind == OP_ACCEPT)
+        op->armed = cqe->flags & IORING_CQE_F_MORE;
+    return op;
+}
+
+struct op *uring_next(struct backend *backend)
+{
+    struct uring *uring = container_of(backend, struct uring, backend);
+    struct file_run *run = pool_take_done(backend->pool);
+    if (run)
+        return run->op;
+    struct io_uring_cqe *cqe;
+    while (io_uring_peek_cqe(&uring->ring, &cqe) == 0) {
+        struct op *op = took(uring, cqe);
+        io_uring_cqe_seen(&uring->ring, cqe);
+        if (op)
+            return op;
+    }
+    return NULL;
+}

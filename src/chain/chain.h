@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A chain: steps as a table, and where its execution stands. This floor decides what is to be done next and takes in what
+ * came of it; it makes no system call. The queue carries operations between it and a backend.
+ *
+ * A chain's life:
+ *   DESCRIBED -> RUNNING -> ENDING -> ENDED
+ * DESCRIBED: the caller appends steps. RUNNING: steps are performed in order, one operation at a time. ENDING: the
+ * outcome is settled, files left open are being closed. ENDED: its event waits to be fetched; nothing is in flight.
+ */
+#ifndef CHAIN_CHAIN_H
+#define CHAIN_CHAIN_H
+
+#include "base/buffer.h"
+#include "base/heap.h"
+#include "base/list.h"
+#include "chain/file_run.h"
+#include "chain/op.h"
+#include "chain/roots.h"
+#include "chain/seen.h"
+
+enum chain_state { CHAIN_DESCRIBED, CHAIN_RUNNING, CHAIN_ENDING, CHAIN_ENDED };
+
+/* What is known of an open file. */
+enum file_facts {
+    FILE_OPEN = 1u << 0,        /* fd is valid */
+    FILE_OWNED = 1u << 1,       /* and the chain's to close */
+    FILE_LENT = 1u << 2,        /* its descriptor is with a run */
+    FILE_INLINE = 1u << 3,      /* on a filesystem whose stat and close do not wait, opened for reading only */
+    FILE_READABLE = 1u << 4,    /* ... and on which reads of compact files do not */
+    FILE_KNOWN = 1u << 5,       /* bytes and the two below are from a stat */
+    FILE_COMPACT = 1u << 6,     /* a regular file whose extents are all in its inode: reading needs no other metadata */
+    FILE_UNLINKED = 1u << 7,    /* its last close may free blocks */
+    FILE_NO_SENDFILE = 1u << 8, /* sendfile(2) cannot be used on it: read and send */
+    FILE_CLOSED_EARLY = 1u << 9, /* by the last send of its bytes, ahead of its close step */
+};
+
+/* In step.flags, beyond the public ones. */
+enum step_flags {
+    STEP_TRIED = 1u << 3,      /* inline, in vain: take a worker */
+    STEP_FILE_ENDED = 1u << 4, /* sendfile: the file had no more */
+    STEP_POLL = 1u << 5,       /* sendfile: the socket is full */
+};
+
+struct step {
+    uint8_t kind;
+    uint8_t flags;
+    uint16_t facts; /* of the file that this step opened, or of the caller's file that it uses */
+    int32_t fd;
+    int32_t file, socket; /* operands: a descriptor or ERRAND_SLOT(n) */
+    union {
+        void *buffer;
+        const void *data; /* send; sendfile: the head */
+        errand_call function;
+        const char *path;
+        struct errand_stat *stat;
+    };
+    union {
+        size_t length; /* read, send, receive; sendfile: of the head */
+        void *context;
+        int64_t open_flags;
+        int64_t how;
+    };
+    int64_t offset;
+    int64_t range; /* sendfile: bytes of the file, or ERRAND_TO_END */
+    union {
+        uint64_t bytes;     /* open: the file's size, once known */
+        uint64_t file_sent; /* sendfile: bytes of the file, read into the buffer or sent */
+    };
+    union {
+        uint32_t mode;      /* open */
+        uint32_t head_sent; /* sendfile: bytes of the head, in the buffer or sent */
+    };
+    uint32_t lane;     /* open: of the file's device */
+    struct root *root; /* open: a reference; NULL: AT_FDCWD */
+    int64_t result;
+};
+
+#define CHAIN_PATH_ROOM 104
+
+struct errand_chain {
+    struct list node; /* among the ready, runnable, or waiting for a buffer */
+    struct op op;     /* the one under way */
+    struct heap_node timer;
+    struct chain_context *context;
+    uint8_t state;
+    uint8_t steps_count, current;
+    uint8_t in_call;
+    int16_t failed_step;
+    int16_t hand_over; /* step that opened the file, or -1 */
+    int32_t sticky;    /* the first error while describing */
+    int32_t error;     /* the outcome */
+    int32_t stopped;   /* cancelled or out of time: the error to end with */
+    uint16_t failed_kind;
+    uint16_t paths_used;
+    int64_t deadline, stall_ns, progressed; /* progressed: when a step last ended or bytes moved */
+    uint64_t moved;
+    void *user_data;
+    char *buffer; /* transfer buffer in use by the current step: data from `start` to `end` is unsent */
+    size_t buffer_size, start, end;
+    struct long_path *long_paths;
+    char paths[CHAIN_PATH_ROOM];
+    struct step steps[];
+};
+
+/* What chains of one queue share. */
+struct chain_context {
+    struct buffer_pool *buffers;
+    struct seen *seen; /* NULL: could not be had */
+    const struct roots *roots;
+    int64_t now;
+    uint32_t steps_limit;
+    uint32_t in_call;        /* depth of call steps being run */
+    uint32_t descriptors;    /* open in chains */
+    bool read_files;         /* the backend performs OP_READ_FILE */
+    struct errand_stat stat; /* where OP_STAT, which is done when it is submitted, leaves what no caller asked for */
+    uint64_t inline_runs, worker_runs;
+};
+
+enum chain_next {
+    CHAIN_DO,      /* perform chain->op */
+    CHAIN_WAIT,    /* wait for a transfer buffer */
+    CHAIN_IS_OVER, /* state is ENDED */
+    CHAIN_GO_ON,   /* within this floor only: look at the chain again */
+};
+
+/* Makes a fresh record ready to be described. */
+void chain_init(errand_chain *chain, struct chain_context *context);
+
+/* Frees what a described or ended chain holds besides its record. */
+void chain_release(errand_chain *chain);
+
+/* Begins to run a described chain: chain->sticky must be 0. */
+void chain_start(errand_chain *chain);
+
+/* Decides what to do next; call steps are run within. */
+enum chain_next chain_next(errand_chain *chain);
+
+/* Takes in chain->op, which is back from the backend. */
+void chain_took(errand_chain *chain);
+
+/*
+ * Makes the chain end with error: what it has in flight must be brought back first (see the queue), then chain_next()
+ * goes on.
+ */
+void chain_stop(errand_chain *chain, int error);
+
+/* The run under way was taken from the chain for good: go on as if it had failed with the error it was stopped with. */
+void chain_abandoned(errand_chain *chain);
+
+/* The earliest time at which the chain must be looked at, and whether it is out of time now. */
+int64_t chain_due(const errand_chain *chain);
+
+/* Fills in the event of an ended chain. */
+void chain_event(errand_chain *chain, struct errand_event *event);
+
+/* The step that opened the file, or the step itself for a caller's descriptor. */
+struct step *chain_file(errand_chain *chain, struct step *step);
+
+/* Whether no step from `from` on needs the file that step `opener` opened, but for closing it. */
+bool chain_file_is_spent(const errand_chain *chain, unsigned opener, unsigned from);
+
+/* Whether closing it does not wait. */
+static inline bool file_closes_inline(const struct step *file)
+{
+    return (file->facts & FILE_INLINE) && !(file->facts & FILE_UNLINKED);
+}
+
+/* plan.c: how the current step is to be done. They fill in chain->op, or return CHAIN_WAIT: no buffer is free. */
+enum chain_next plan_open(errand_chain *chain, struct step *step);
+enum chain_next plan_on_worker(errand_chain *chain);
+enum chain_next plan_fill(errand_chain *chain, struct step *file, int64_t offset, size_t lead, size_t length);
+void plan_stat(errand_chain *chain, struct step *file, struct errand_stat *out);
+bool plan_close(errand_chain *chain, struct step *file); /* false: out of memory */
+void note_seen(errand_chain *chain, const struct step *open);
+void learn(struct step *file, const struct errand_stat *stat);
+void took_run(errand_chain *chain);
+
+/* transfer.c: the steps that move bytes. */
+enum chain_next read_next(errand_chain *chain, struct step *step);
+enum chain_next sendfile_next(errand_chain *chain, struct step *step);
+void took_read(errand_chain *chain, struct step *step);
+void took_sendfile(errand_chain *chain, struct step *step);
+void took_file_bytes(errand_chain *chain, struct step *step, size_t moved, size_t asked);
+bool chain_buffer(errand_chain *chain, size_t size);
+void chain_buffer_free(errand_chain *chain);
+
+/* run.c */
+void step_done(errand_chain *chain, int64_t result);
+void step_failed(errand_chain *chain, int error);
+
+#endif

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The steps that move a file's bytes: read, into the caller's memory, and sendfile, to a socket. Workers fill buffers of the
+ * library's; only the queue's thread touches the caller's memory and sockets, so that a deadline needs to wait for nobody.
+ */
+#include "chain/chain.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+
+/* The most that one sendfile(2) moves before others get their turn. */
+#define SENDFILE_PIECE ((size_t)2 << 20)
+
+bool chain_buffer(errand_chain *chain, size_t size)
+{
+    if (chain->buffer && chain->buffer_size >= size)
+        return true;
+    chain_buffer_free(chain);
+    chain->buffer = buffer_take(chain->context->buffers, size);
+    chain->buffer_size = size;
+    return chain->buffer != NULL;
+}
+
+void chain_buffer_free(errand_chain *chain)
+{
+    if (chain->buffer)
+        buffer_free(chain->context->buffers, chain->buffer, chain->buffer_size);
+    chain->buffer = NULL;
+    chain->start = chain->end = 0;
+}
+
+static uint64_t so_far(const struct step *step)
+{
+    return step->result > 0 ? (uint64_t)step->result : 0;
+}
+
+static bool reads_inline(const struct step *file)
+{
+    unsigned needed = FILE_READABLE | FILE_COMPACT;
+    return (file->facts & needed) == needed;
+}
+
+/* ------------------------------------------------------------------------------------------------ read */
+
+static void read_ended(errand_chain *chain, struct step *step)
+{
+    uint64_t got = so_far(step);
+    chain_buffer_free(chain);
+    if (got < step->length && (step->flags & ERRAND_EXACT))
+        step_failed(chain, -ENODATA);
+    else
+        step_done(chain, (int64_t)got);
+}
+
+enum chain_next read_next(errand_chain *chain, struct step *step)
+{
+    struct step *file = chain_file(chain, step);
+    if ((file->facts & FILE_INLINE) && !(file->facts & FILE_KNOWN)) {
+        plan_stat(chain, file, NULL);
+        return CHAIN_DO;
+    }
+    if ((step->flags & STEP_TRIED) || !reads_inline(file))
+        return plan_on_worker(chain);
+    size_t left = step->length - so_far(step);
+    struct op *op = &chain->op;
+    op->kind = OP_READ;
+    op->fd = file->fd;
+    op->buffer = (char *)step->buffer + so_far(step);
+    op->length = left < BUFFER_LARGE ? left : BUFFER_LARGE;
+    op->offset = step->offset + (int64_t)so_far(step);
+    return CHAIN_DO;
+}
+
+/* The end of the file is where a read gives nothing, or where the file's size was. */
+static bool at_end(const struct step *file, int64_t position, int64_t got)
+{
+    return got == 0 || ((file->facts & FILE_KNOWN) && (uint64_t)position >= file->bytes);
+}
+
+/* A part of the file, behind what was left of the head, is in the buffer and ready to be sent. */
+static void filled(errand_chain *chain, struct step *step, size_t moved)
+{
+    chain->start = 0;
+    chain->end = step->length - step->head_sent + moved;
+    step->head_sent = (uint32_t)step->length;
+    step->file_sent += moved;
+}
+
+void took_read(errand_chain *chain, struct step *step)
+{
+    struct op *op = &chain->op;
+    struct step *file = chain_file(chain, step);
+    if (op->result == -EAGAIN || op->result == -EOPNOTSUPP) {
+        step->flags |= STEP_TRIED;
+        return;
+    }
+    if (op->result < 0) {
+        step_failed(chain, (int)op->result);
+        return;
+    }
+    if (so_far(step) == 0 && step->kind == ERRAND_STEP_READ)
+        chain->context->inline_runs++;
+    if (step->kind == ERRAND_STEP_SENDFILE) {
+        filled(chain, step, (size_t)op->result);
+        if (at_end(file, op->offset + op->result, op->result))
+            step->flags |= STEP_FILE_ENDED;
+        return;
+    }
+    step->result = (int64_t)so_far(step) + op->result;
+    chain->moved += (uint64_t)op->result;
+    if (so_far(step) == step->length || at_end(file, op->offset + op->result, op->result))
+        read_ended(chain, step);
+}
+
+void took_file_bytes(errand_chain *chain, struct step *step, size_t moved, size_t asked)
+{
+    if (step->kind == ERRAND_STEP_SENDFILE) {
+        filled(chain, step, moved);
+        if (moved < asked)
+            step->flags |= STEP_FILE_ENDED;
+        return;
+    }
+    memcpy((char *)step->buffer + so_far(step), chain->buffer, moved);
+    step->result = (int64_t)(so_far(step) + moved);
+    chain->moved += moved;
+    if (so_far(step) == step->length || moved < asked)
+        read_ended(chain, step);
+}
+
+/* -------------------------------------------------------------------------------------------- sendfile */
+
+static uint64_t file_left(const struct step *step, const struct step *file)
+{
+    if (step->flags & STEP_FILE_ENDED)
+        return 0;
+    uint64_t left = step->range == ERRAND_TO_END ? INT64_MAX : (uint64_t)step->range;
+    left -= step->file_sent;
+    if (file->facts & FILE_KNOWN) {
+        uint64_t position = (uint64_t)step->offset + step->file_sent;
+        uint64_t in_file = position < file->bytes ? file->bytes - position : 0;
+        bool grown = step->range != ERRAND_TO_END; /* a definite range may lie in what was appended since */
+        if (in_file < left && !(grown && in_file == 0 && left > 0))
+            left = in_file;
+    }
+    return left;
+}
+
+/* `left` bytes of the file follow, if its size is known; else nothing may be held back for them. */
+static enum chain_next send_bytes(errand_chain *chain, struct step *step, const struct step *file, const void *data,
+                                  size_t length, uint64_t left)
+{
+    bool more = (left > 0 && (file->facts & FILE_KNOWN)) || (step->flags & ERRAND_MORE);
+    struct op *op = &chain->op;
+    op->kind = OP_SEND;
+    op->socket = step->socket;
+    op->data = data;
+    op->length = length;
+    op->flags = more ? MSG_MORE : 0;
+    op->close_first = -1;
+    return CHAIN_DO;
+}
+
+/* The last bytes go out together with the close of their file: one entry into the kernel for both. */
+static void close_with_last_send(errand_chain *chain, struct step *file)
+{
+    if (file->kind != ERRAND_STEP_OPEN || !(file->facts & FILE_OWNED) || !file_closes_inline(file) ||
+        !chain_file_is_spent(chain, (unsigned)(file - chain->steps), chain->current + 1u))
+        return;
+    chain->op.close_first = file->fd;
+    file->facts = FILE_CLOSED_EARLY | (file->facts & FILE_KNOWN);
+    chain->context->descriptors--;
+}
+
+static enum chain_next send_buffer(errand_chain *chain, struct step *step, struct step *file)
+{
+    uint64_t left = file_left(step, file);
+    send_bytes(chain, step, file, chain->buffer + chain->start, chain->end - chain->start, left);
+    if (left == 0)
+        close_with_last_send(chain, file);
+    return CHAIN_DO;
+}
+
+static enum chain_next sendfile_piece(errand_chain *chain, struct step *step, struct step *file, uint64_t left)
+{
+    struct op *op = &chain->op;
+    op->socket = step->socket;
+    if (step->flags & STEP_POLL) {
+        op->kind = OP_POLL;
+        op->flags = POLLOUT;
+        return CHAIN_DO;
+    }
+    op->kind = OP_SENDFILE;
+    op->fd = file->fd;
+    op->offset = step->offset + (int64_t)step->file_sent;
+    op->length = left < SENDFILE_PIECE ? (size_t)left : SENDFILE_PIECE;
+    return CHAIN_DO;
+}
+
+/* Takes a buffer, puts the head into it if that is still to go, and has it filled from the file: see filled(). */
+static enum chain_next fill_buffer(errand_chain *chain, struct step *step, struct step *file, uint64_t left,
+                                   size_t head)
+{
+    size_t wanted = left < BUFFER_LARGE ? head + (size_t)left : BUFFER_LARGE;
+    if (!chain_buffer(chain, buffer_class(wanted)))
+        return CHAIN_WAIT;
+    if (head > 0)
+        memcpy(chain->buffer, (const char *)step->data + step->head_sent, head);
+    size_t room = chain->buffer_size - head;
+    size_t length = left < room ? (size_t)left : room;
+    int64_t offset = step->offset + (int64_t)step->file_sent;
+    if ((step->flags & STEP_TRIED) || !reads_inline(file))
+        return plan_fill(chain, file, offset, head, length);
+    struct op *op = &chain->op;
+    op->kind = OP_READ;
+    op->fd = file->fd;
+    op->buffer = chain->buffer + head;
+    op->length = length;
+    op->offset = offset;
+    return CHAIN_DO;
+}
+
+static enum chain_next sendfile_ended(errand_chain *chain, struct step *step)
+{
+    chain_buffer_free(chain);
+    if (step->range >= 0 && step->file_sent < (uint64_t)step->range && (step->flags & ERRAND_EXACT))
+        step_failed(chain, -ENODATA);
+    else
+        step_done(chain, (int64_t)so_far(step));
+    return CHAIN_GO_ON;
+}
+
+enum chain_next sendfile_next(errand_chain *chain, struct step *step)
+{
+    struct step *file = chain_file(chain, step);
+    if (chain->start < chain->end)
+        return send_buffer(chain, step, file);
+    if ((file->facts & FILE_INLINE) && !(file->facts & FILE_KNOWN)) {
+        plan_stat(chain, file, NULL);
+        return CHAIN_DO;
+    }
+    uint64_t left = file_left(step, file);
+    size_t head = step->length - step->head_sent;
+    if (left == 0 && head == 0)
+        return sendfile_ended(chain, step);
+    /* Measured (DESIGN's table): below 64 KiB read and send cost what sendfile(2) costs, and take the head along. */
+    bool by_kernel = reads_inline(file) && left > BUFFER_MIDDLE && !(file->facts & FILE_NO_SENDFILE);
+    if (head > 0 && (by_kernel || left == 0 || head > BUFFER_SMALL / 2))
+        return send_bytes(chain, step, file, (const char *)step->data + step->head_sent, head, left);
+    if (by_kernel && !(step->flags & STEP_TRIED))
+        return sendfile_piece(chain, step, file, left);
+    return fill_buffer(chain, step, file, left, head);
+}
+
+static void took_sent(errand_chain *chain, struct step *step, int64_t sent)
+{
+    step->result = (int64_t)so_far(step) + sent;
+    chain->moved += (uint64_t)sent;
+    if (chain->op.kind == OP_SENDFILE) {
+        step->file_sent += (uint64_t)sent;
+        if (sent == 0)
+            step->flags |= STEP_FILE_ENDED;
+    } else if (chain->start < chain->end) {
+        chain->start += (size_t)sent;
+        if (chain->start == chain->end)
+            step->flags &= (uint8_t)~STEP_TRIED; /* a worker brought its piece in: what follows may be there by now */
+    } else {
+        step->head_sent += (uint32_t)sent;
+    }
+}
+
+void took_sendfile(errand_chain *chain, struct step *step)
+{
+    int64_t result = chain->op.result;
+    if (chain->op.kind == OP_POLL) {
+        step->flags &= (uint8_t)~STEP_POLL;
+        if (result < 0)
+            step_failed(chain, (int)result);
+        return;
+    }
+    if (result >= 0) {
+        took_sent(chain, step, result);
+    } else if (chain->op.kind == OP_SENDFILE && result == -EAGAIN) {
+        step->flags |= STEP_POLL;
+    } else if (chain->op.kind == OP_SENDFILE && result == -ENODATA) {
+        step->flags |= STEP_TRIED;
+    } else if (chain->op.kind == OP_SENDFILE && (result == -EINVAL || result == -ENOSYS || result == -EPERM)) {
+        chain_file(chain, step)->facts |= FILE_NO_SENDFILE;
+    } else {
+        step_failed(chain, (int)result);
+    }
+}

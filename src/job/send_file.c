@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* The job that the library began with. On errand.h alone: a program could have written it. */
+#include "job/job.h"
+
+int errand_send_file(errand_queue *queue, const struct errand_send_file *given, errand_id *id)
+{
+    struct errand_send_file job;
+    if (!given)
+        return -EINVAL;
+    int result = sized_copy(&job, sizeof job, sizeof job, given);
+    errand_chain *chain;
+    if (result == 0)
+        result = job_begin(queue, job.dir_fd, job.path, job.finish, &chain);
+    if (result < 0)
+        return result;
+    errand_step_sendfile(chain, job.socket, ERRAND_SLOT(0), job.offset, job.length, job.head, job.head_length,
+                         job.flags);
+    return job_submit(chain, job.finish, job.timeout_ns, job.stall_ns, job.user_data, id);
+}

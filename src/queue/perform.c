@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: MIT */
+/* Chains in motion: from their next operation to the backend and back. */
+#include "queue/queue.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+
+/* How much one chain does at once before others get their turn, when nothing makes it wait. */
+#define TURN_BYTES ((uint64_t)4 << 20)
+
+/* Tests only: has the operation fail, or move less than asked. Returns true: it is done. */
+static bool fault_in(struct op *op)
+{
+    op->fault = 0;
+    uint64_t length = op->length;
+    if (op->kind == OP_FILES)
+        return false; /* asked call by call, on the worker */
+    if (op->kind == OP_READ_FILE) {
+        int64_t result = fault_ask(FAULT_OP + OP_OPEN, &length);
+        op->fault = result < 0 ? 0 : (int32_t)fault_ask(FAULT_OP + OP_READ, &length);
+        op->length = length;
+        op->open_result = (int32_t)result;
+        return result < 0;
+    }
+    int64_t result = fault_ask(FAULT_OP + op->kind, &length);
+    if (op->length > 0)
+        op->length = length;
+    if (result >= 0)
+        return false;
+    if (op->kind == OP_CLOSE)
+        close(op->fd);
+    if (op->kind == OP_SEND && op->close_first >= 0)
+        close(op->close_first);
+    op->result = result;
+    return true;
+}
+
+/* Makes the run independent of the caller's descriptors. Returns 0, or a negative errno: it cannot be handed over. */
+static int make_independent(struct file_run *run)
+{
+    if (run->calls[0].call == CALL_OPEN) {
+        if (!run->root && !(run->root = root_of_directory(run->dir_fd, run->path)))
+            return -errno;
+        run->lane = run->root->lane;
+    } else if (run->borrowed) {
+        run->lane = lane_of_directory(run->fd, "");
+        int fd = fcntl(run->fd, F_DUPFD_CLOEXEC, 3);
+        if (fd < 0)
+            return -errno;
+        run->fd = fd;
+        run->borrowed = false;
+    }
+    return 0;
+}
+
+bool queue_perform(errand_queue *queue, struct op *op)
+{
+    op->in_flight = true;
+#ifdef ERRAND_FAULTS
+    if (fault_in(op))
+        return true;
+#else
+    (void)fault_in;
+#endif
+    if (op->kind == OP_FILES) {
+        int result = make_independent(op->run);
+        if (result < 0) {
+            op->run->error = result;
+            return true;
+        }
+    }
+    queue->operations++;
+    if (!queue->backend->ops->submit(queue->backend, op))
+        return false;
+    queue->operations--;
+    return true;
+}
+
+static void is_over(errand_queue *queue, errand_chain *chain)
+{
+    heap_remove(&queue->timers, &chain->timer);
+    list_append(&queue->ready, &chain->op.node);
+}
+
+/* A chain that ended out of its turn does not wait for files: what closes them is left to itself. */
+static bool leaves_run(const errand_chain *chain)
+{
+    return chain->op.kind == OP_FILES && chain->state == CHAIN_ENDING && chain->stopped;
+}
+
+static void leave_run(errand_queue *queue, errand_chain *chain)
+{
+    struct file_run *run = chain->op.run;
+    run->op = NULL;
+    pool_submit(queue->pool, run);
+    chain_abandoned(chain);
+}
+
+void queue_run_chain(errand_queue *queue, errand_chain *chain)
+{
+    uint64_t turn_ends = chain->moved + TURN_BYTES;
+    for (;;) {
+        enum chain_next next = chain_next(chain);
+        if (next == CHAIN_IS_OVER) {
+            is_over(queue, chain);
+            return;
+        }
+        if (next == CHAIN_WAIT) {
+            list_append(&queue->waiting, &chain->node);
+            return;
+        }
+        if (leaves_run(chain)) {
+            leave_run(queue, chain);
+            continue;
+        }
+        if (chain->op.kind == OP_FILES)
+            chain->op.run->op = &chain->op;
+        if (!queue_perform(queue, &chain->op))
+            return;
+        chain_took(chain);
+        if (chain->moved >= turn_ends) {
+            list_append(&queue->runnable, &chain->node);
+            return;
+        }
+    }
+}
+
+static void go_on_later(errand_queue *queue, errand_chain *chain)
+{
+    if (list_is_linked(&chain->node))
+        list_remove(&chain->node);
+    list_append(&queue->runnable, &chain->node);
+}
+
+static void stop_run(errand_queue *queue, errand_chain *chain)
+{
+    struct file_run *run = chain->op.run;
+    switch (pool_recall(queue->pool, run)) {
+    case RECALL_YOURS:
+        run->error = -ECANCELED;
+        chain_took(chain);
+        break;
+    case RECALL_ABANDONED: chain_abandoned(chain); break;
+    case RECALL_DONE: return;
+    }
+    queue->operations--;
+    go_on_later(queue, chain);
+}
+
+void queue_stop_chain(errand_queue *queue, errand_chain *chain, int error)
+{
+    if (chain->state == CHAIN_ENDED)
+        return;
+    chain_stop(chain, error);
+    if (chain->in_call)
+        return; /* queue_run_chain() is under way with it */
+    if (!chain->op.in_flight) {
+        go_on_later(queue, chain);
+        return;
+    }
+    switch ((enum op_kind)chain->op.kind) {
+    case OP_FILES: stop_run(queue, chain); return;
+    case OP_SEND:
+    case OP_RECEIVE:
+    case OP_POLL: queue->backend->ops->cancel(queue->backend, &chain->op); return;
+    default: return; /* immediate: it is back before the next sleep */
+    }
+}
+
+void queue_run_runnable(errand_queue *queue)
+{
+    /* Only as many as are there now: one that is appended meanwhile has its turn next time. A buffer that was freed
+     * lets the first of those that wait go on. */
+    uint64_t room = queue->buffers.limit - queue->buffers.used;
+    for (; room >= BUFFER_LARGE && !list_is_empty(&queue->waiting); room -= BUFFER_LARGE)
+        list_append(&queue->runnable, list_take(&queue->waiting));
+    struct list now;
+    if (list_is_empty(&queue->runnable))
+        return;
+    now = queue->runnable;
+    now.next->prev = now.prev->next = &now;
+    list_init(&queue->runnable);
+    struct list *node;
+    while ((node = list_take(&now)))
+        queue_run_chain(queue, container_of(node, struct errand_chain, node));
+}
+
+void queue_took(errand_queue *queue, struct op *op)
+{
+    if (!op->armed)
+        queue->operations--;
+    if (op->owner == OWNER_SOURCE) {
+        errand_source *source = container_of(op, struct errand_source, op);
+        op->in_flight = op->armed;
+        source->type->took(source);
+        if (source->stopped && !op->in_flight)
+            queue_source_gone(source);
+        return;
+    }
+    errand_chain *chain = container_of(op, struct errand_chain, op);
+    if (op->fault && op->kind == OP_READ_FILE && op->open_result >= 0)
+        op->result = op->fault;
+    chain_took(chain);
+    queue_run_chain(queue, chain);
+}

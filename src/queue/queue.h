@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* The queue: carries operations between chains or sources and a backend, and events to the caller. */
+#ifndef QUEUE_QUEUE_H
+#define QUEUE_QUEUE_H
+
+#include <pthread.h>
+
+#include "backend/backend.h"
+#include "base/heap.h"
+#include "base/slab.h"
+#include "chain/chain.h"
+
+struct source_type {
+    /* The source's operation is back: op.result. */
+    void (*took)(errand_source *source);
+
+    /* Fills in the next event of a source that said it was ready. Returns whether there was one; it may become ready again. */
+    bool (*event)(errand_source *source, struct errand_event *event);
+
+    /* It was paused; resumed. */
+    void (*pause)(errand_source *source);
+    void (*resume)(errand_source *source);
+
+    /* Nothing of it is in flight any more: frees what it holds. */
+    void (*dispose)(errand_source *source);
+};
+
+/* What every source begins with. op.node links it into queue.ready while it has an event to give. */
+struct errand_source {
+    struct op op;
+    const struct source_type *type;
+    errand_queue *queue;
+    void *user_data;
+    bool paused, stopped;
+    bool held;              /* the result of op waits to be delivered */
+    bool over;              /* receive: its stream has ended */
+    struct heap_node timer; /* timer only */
+    int64_t period;
+    void *extra; /* receive: held data, copied; post: its messages */
+    int32_t fd;  /* signal: its signalfd */
+    int32_t error;
+    uint64_t count; /* timer: expirations not yet told */
+};
+
+struct errand_queue {
+    pthread_t owner;
+    volatile char *alive; /* on a page that is wiped in a child after fork(2): 0 there */
+    struct backend *backend;
+    struct pool *pool;
+    struct chain_context context;
+    struct buffer_pool buffers;
+    struct roots roots;
+    struct slab chains, sources;
+    struct heap timers;
+    struct list ready;    /* op.node of chains and sources with an event, in order */
+    struct list runnable; /* chains to go on with */
+    struct list waiting;  /* chains, for a transfer buffer */
+    uint32_t operations;  /* in flight */
+    uint32_t lent_count, lent_limit;
+    struct lent {
+        void *buffer;
+        bool allocated; /* by malloc(3), not the backend's */
+    } * lent;           /* received data that the caller sees until the next wait */
+    uint32_t messages;  /* limit of each post source */
+    int64_t close_grace_ns;
+    char reason[192];
+};
+
+/* Whether a function may be called: from the owner's thread, in the process that opened the queue. */
+static inline bool queue_is_ours(const errand_queue *queue)
+{
+    return *queue->alive && pthread_equal(queue->owner, pthread_self());
+}
+
+/* perform.c: gives an operation to the backend. Returns true: it is done. */
+bool queue_perform(errand_queue *queue, struct op *op);
+void queue_run_chain(errand_queue *queue, errand_chain *chain);
+void queue_stop_chain(errand_queue *queue, errand_chain *chain, int error);
+/* Goes on with the chains that can. */
+void queue_run_runnable(errand_queue *queue);
+/* Takes in one operation that is back. */
+void queue_took(errand_queue *queue, struct op *op);
+
+/* wait.c */
+int64_t queue_clock(void);
+void queue_source_is_ready(errand_source *source);
+void queue_source_gone(errand_source *source);
+/* The buffer goes back when the caller waits again. */
+void queue_lend(errand_queue *queue, void *buffer, bool allocated);
+void queue_recycle_lent(errand_queue *queue);
+void queue_drop_event(errand_queue *queue, errand_chain *chain);
+
+/* root.c */
+uint32_t lane_of_directory(int dir_fd, const char *path);
+/* For a plain directory: a root that confines nothing. NULL: errno. */
+struct root *root_of_directory(int dir_fd, const char *path);
+void roots_close(struct roots *roots);
+
+/* backend selection: backends.c */
+int backend_choose(errand_queue *queue, enum errand_backend wanted, const struct backend_options *options);
+
+#endif

@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* Roots: directories under which paths are opened, and what is known of their filesystems. */
+#include "queue/queue.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static uint32_t lane_of_device(uint32_t major_number, uint32_t minor_number)
+{
+    return (uint32_t)makedev(major_number, minor_number) & 0x7fffffffu; /* the high bit: paths that cross mounts */
+}
+
+/* Looks at a directory without asking its filesystem, which may hang: what the kernel has in memory does. */
+static int look(int fd, const char *path, struct statx *out)
+{
+    int flags = AT_STATX_DONT_SYNC | (*path ? 0 : AT_EMPTY_PATH);
+    return statx(fd, path, flags, STATX_TYPE | STATX_MNT_ID, out) < 0 ? -errno : 0;
+}
+
+uint32_t lane_of_directory(int dir_fd, const char *path)
+{
+    struct statx about;
+    int result = *path == '/' ? look(AT_FDCWD, "/", &about) : look(dir_fd, "", &about);
+    return result < 0 ? 0 : lane_of_device(about.stx_dev_major, about.stx_dev_minor);
+}
+
+static void root_dispose(struct root *root)
+{
+    if (root->fd >= 0)
+        close(root->fd);
+    free(root);
+}
+
+static struct root *root_new(int fd)
+{
+    struct root *root = calloc(1, sizeof *root);
+    if (!root)
+        return NULL;
+    *root = (struct root){.references = 1, .dispose = root_dispose, .fd = fd};
+    return root;
+}
+
+struct root *root_of_directory(int dir_fd, const char *path)
+{
+    int fd = dir_fd == AT_FDCWD ? AT_FDCWD : fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0 && fd != AT_FDCWD)
+        return NULL;
+    struct root *root = root_new(fd);
+    if (!root) {
+        close(fd);
+        errno = ENOMEM;
+        return NULL;
+    }
+    root->lane = lane_of_directory(dir_fd, path);
+    return root;
+}
+
+/* The type of a mounted filesystem: from /proc, because statfs(2) asks the filesystem. False: not found. */
+static bool mount_type(uint64_t mount_id, char *type, size_t size)
+{
+    FILE *mounts = fopen("/proc/self/mountinfo", "re");
+    char *line = NULL;
+    size_t room = 0;
+    bool found = false;
+    while (mounts && !found && getline(&line, &room, mounts) > 0) {
+        char *separator = strstr(line, " - ");
+        if (strtoull(line, NULL, 10) != mount_id || !separator)
+            continue;
+        separator += 3;
+        size_t length = strcspn(separator, " ");
+        found = length < size;
+        if (found) {
+            memcpy(type, separator, length);
+            type[length] = 0;
+        }
+    }
+    free(line);
+    if (mounts)
+        fclose(mounts);
+    return found;
+}
+
+/* What was shown not to wait, by filesystem: ARCHITECTURE.md has the measurements. */
+static void judge(struct root *root, const struct statx *about)
+{
+    static const struct {
+        const char *type;
+        bool read;
+    } proven[] = {{"ext4", true}, {"ext3", true}, {"ext2", true}, {"xfs", true}, {"btrfs", false}};
+    char type[32];
+    if (!(about->stx_mask & STATX_MNT_ID) || !mount_type(about->stx_mnt_id, type, sizeof type))
+        return;
+    for (size_t i = 0; i < sizeof proven / sizeof proven[0]; i++) {
+        if (strcmp(type, proven[i].type) != 0)
+            continue;
+        root->open_inline = true;
+        root->read_inline = proven[i].read;
+    }
+}
+
+int errand_root_add(errand_queue *queue, int dir_fd, unsigned flags, int *out)
+{
+    if (!queue || !out || (flags & ~ERRAND_ONE_MOUNT))
+        return -EINVAL;
+    if (!queue_is_ours(queue))
+        return -EPERM;
+    unsigned index = 0;
+    while (index < ROOTS_LIMIT && queue->roots.entries[index])
+        index++;
+    if (index == ROOTS_LIMIT)
+        return -EAGAIN;
+    struct statx about;
+    int result = look(dir_fd, "", &about);
+    if (result < 0)
+        return result;
+    if (!S_ISDIR(about.stx_mode))
+        return -ENOTDIR;
+    int fd = fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0 && dir_fd == AT_FDCWD)
+        fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    struct root *root = root_new(fd);
+    if (!root) {
+        close(fd);
+        return -ENOMEM;
+    }
+    root->beneath = true;
+    root->one_mount = flags & ERRAND_ONE_MOUNT;
+    root->lane = lane_of_device(about.stx_dev_major, about.stx_dev_minor);
+    judge(root, &about);
+    queue->roots.entries[index] = root;
+    *out = ROOT_HANDLE(index, ++queue->roots.generations[index] & 0x3fff);
+    queue->roots.generations[index] &= 0x3fff;
+    return 0;
+}
+
+int errand_root_remove(errand_queue *queue, int handle)
+{
+    if (!queue || !is_root_handle(handle))
+        return -EINVAL;
+    if (!queue_is_ours(queue))
+        return -EPERM;
+    struct root *root = root_find(&queue->roots, handle);
+    if (!root)
+        return -EINVAL;
+    for (unsigned i = 0; i < ROOTS_LIMIT; i++)
+        if (queue->roots.entries[i] == root)
+            queue->roots.entries[i] = NULL;
+    root_release(root);
+    return 0;
+}
+
+void roots_close(struct roots *roots)
+{
+    for (unsigned i = 0; i < ROOTS_LIMIT; i++)
+        if (roots->entries[i])
+            root_release(roots->entries[i]);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* Beginning, submitting and cancelling chains. */
+#include "queue/queue.h"
+
+#include "base/sized.h"
+
+int errand_chain_new(errand_queue *queue, errand_chain **out)
+{
+    if (!queue || !out)
+        return -EINVAL;
+    if (!queue_is_ours(queue))
+        return -EPERM;
+    errand_chain *chain = slab_take(&queue->chains);
+    if (!chain)
+        return -EAGAIN;
+    chain_init(chain, &queue->context);
+    *out = chain;
+    return 0;
+}
+
+static errand_queue *queue_of(const errand_chain *chain)
+{
+    return container_of(chain->context, struct errand_queue, context);
+}
+
+void errand_chain_drop(errand_chain *chain)
+{
+    if (!chain || chain->state != CHAIN_DESCRIBED || !queue_is_ours(queue_of(chain)))
+        return;
+    chain_release(chain);
+    slab_free(&queue_of(chain)->chains, chain);
+}
+
+static int set_times(errand_queue *queue, errand_chain *chain, const struct errand_submit *options)
+{
+    if (options->timeout_ns < 0 || options->stall_ns < 0)
+        return -EINVAL;
+    if (options->timeout_ns == 0 && options->stall_ns == 0)
+        return 0;
+    int64_t now = queue_clock();
+    chain->deadline =
+        options->timeout_ns == 0 || options->timeout_ns > HEAP_NEVER - now ? 0 : now + options->timeout_ns;
+    chain->stall_ns = options->stall_ns < HEAP_NEVER / 2 ? options->stall_ns : HEAP_NEVER / 2;
+    queue->context.now = now;
+    chain->progressed = now;
+    int result = heap_reserve(&queue->timers, queue->timers.count + 1);
+    if (result == 0 && chain_due(chain) != HEAP_NEVER)
+        heap_set(&queue->timers, &chain->timer, chain_due(chain));
+    return result;
+}
+
+int errand_submit(errand_chain *chain, const struct errand_submit *given, errand_id *id)
+{
+    if (!chain)
+        return -EINVAL;
+    errand_queue *queue = queue_of(chain);
+    if (!queue_is_ours(queue) || chain->state != CHAIN_DESCRIBED)
+        return -EPERM;
+    struct errand_submit options = {.size = sizeof options};
+    int result = given ? sized_copy(&options, sizeof options, sizeof options, given) : 0;
+    if (result == 0)
+        result = chain->sticky;
+    if (result == 0 && chain->steps_count == 0)
+        result = -EINVAL;
+    if (result == 0)
+        result = set_times(queue, chain, &options);
+    if (result < 0) {
+        errand_chain_drop(chain);
+        return result;
+    }
+    chain->user_data = options.user_data;
+    chain_start(chain);
+    list_append(&queue->runnable, &chain->node);
+    if (id)
+        *id = slab_handle(&queue->chains, chain);
+    return 0;
+}
+
+int errand_cancel(errand_queue *queue, errand_id id)
+{
+    if (!queue)
+        return -EINVAL;
+    if (!queue_is_ours(queue))
+        return -EPERM;
+    errand_chain *chain = slab_find(&queue->chains, id);
+    if (!chain || chain->state == CHAIN_DESCRIBED)
+        return -ENOENT;
+    queue_stop_chain(queue, chain, -ECANCELED);
+    return 0;
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+/* errand_queue_wait(): time passes, chains run, events come out. */
+#include "queue/queue.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+int64_t queue_clock(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * ERRAND_SECOND + time.tv_nsec;
+}
+
+void queue_source_is_ready(errand_source *source)
+{
+    if (!list_is_linked(&source->op.node))
+        list_append(&source->queue->ready, &source->op.node);
+}
+
+void queue_source_gone(errand_source *source)
+{
+    source->type->dispose(source);
+    slab_free(&source->queue->sources, source);
+}
+
+void queue_lend(errand_queue *queue, void *buffer, bool allocated)
+{
+    queue->lent[queue->lent_count++] = (struct lent){buffer, allocated};
+}
+
+void queue_recycle_lent(errand_queue *queue)
+{
+    while (queue->lent_count > 0) {
+        struct lent *lent = &queue->lent[--queue->lent_count];
+        if (lent->allocated)
+            free(lent->buffer);
+        else
+            queue->backend->ops->recycle(queue->backend, lent->buffer);
+    }
+}
+
+static void timer_expired(errand_queue *queue, errand_source *source)
+{
+    int64_t due = source->timer.due;
+    uint64_t times = 1;
+    if (source->period > 0) {
+        times += (uint64_t)((queue->context.now - due) / source->period);
+        heap_set(&queue->timers, &source->timer, due + (int64_t)times * source->period);
+    } else {
+        heap_remove(&queue->timers, &source->timer);
+    }
+    source->count += times;
+    if (!source->paused)
+        queue_source_is_ready(source);
+}
+
+static void chain_expired(errand_queue *queue, errand_chain *chain)
+{
+    /* The time without progress is moved on only here: most chains end long before. */
+    int64_t due = chain_due(chain);
+    if (due > queue->context.now) {
+        heap_set(&queue->timers, &chain->timer, due);
+        return;
+    }
+    heap_remove(&queue->timers, &chain->timer);
+    queue_stop_chain(queue, chain, -ETIMEDOUT);
+}
+
+static void expire(errand_queue *queue)
+{
+    while (heap_due(&queue->timers) <= queue->context.now) {
+        struct heap_node *node = queue->timers.nodes[0];
+        if (node->kind == OWNER_SOURCE)
+            timer_expired(queue, container_of(node, struct errand_source, timer));
+        else
+            chain_expired(queue, container_of(node, struct errand_chain, timer));
+    }
+}
+
+static void take_event(errand_queue *queue, errand_chain *chain, struct errand_event *event)
+{
+    chain_event(chain, event);
+    event->id = slab_handle(&queue->chains, chain);
+    chain_release(chain);
+    slab_free(&queue->chains, chain);
+}
+
+void queue_drop_event(errand_queue *queue, errand_chain *chain)
+{
+    struct errand_event event;
+    list_remove(&chain->op.node);
+    take_event(queue, chain, &event);
+    struct file_run *run = event.fd >= 0 ? run_new(NULL) : NULL;
+    if (!run)
+        return;
+    run->fd = event.fd;
+    run->calls[run->count++].call = CALL_CLOSE;
+    pool_submit(queue->pool, run);
+}
+
+/* The event of the first that has one. Returns whether it gave one: a source may have been paused meanwhile. */
+static bool deliver(errand_queue *queue, struct errand_event *event)
+{
+    struct op *op = container_of(list_take(&queue->ready), struct op, node);
+    if (op->owner == OWNER_CHAIN) {
+        take_event(queue, container_of(op, struct errand_chain, op), event);
+        return true;
+    }
+    errand_source *source = container_of(op, struct errand_source, op);
+    if (source->paused || source->stopped)
+        return false;
+    *event = (struct errand_event){.user_data = source->user_data, .step = -1, .fd = -1};
+    return source->type->event(source, event);
+}
+
+static unsigned collect(errand_queue *queue, struct errand_event *events, unsigned max)
+{
+    unsigned n = 0;
+    while (n < max && queue->lent_count < queue->lent_limit) {
+        struct op *op;
+        if (!list_is_empty(&queue->ready))
+            n += deliver(queue, &events[n]);
+        else if ((op = queue->backend->ops->next(queue->backend)))
+            queue_took(queue, op);
+        else
+            break;
+    }
+    return n;
+}
+
+static int64_t time_to_sleep(errand_queue *queue, int64_t until)
+{
+    if (!list_is_empty(&queue->ready) || !list_is_empty(&queue->runnable) ||
+        queue->backend->ops->has_next(queue->backend))
+        return 0;
+    int64_t due = heap_due(&queue->timers);
+    if (until < due)
+        due = until;
+    if (due == HEAP_NEVER)
+        return -1;
+    return due > queue->context.now ? due - queue->context.now : 0;
+}
+
+int errand_queue_wait(errand_queue *queue, struct errand_event *events, unsigned max, int64_t timeout_ns)
+{
+    if (!queue || !events || max == 0 || timeout_ns < ERRAND_FOREVER)
+        return -EINVAL;
+    if (!queue_is_ours(queue) || queue->context.in_call)
+        return -EPERM;
+    queue_recycle_lent(queue);
+    int64_t until = timeout_ns < 0 ? HEAP_NEVER : 0;
+    for (;;) {
+        queue->context.now = queue_clock();
+        if (until == 0)
+            until = timeout_ns > HEAP_NEVER - queue->context.now ? HEAP_NEVER : queue->context.now + timeout_ns;
+        queue_run_runnable(queue);
+        bool interrupted = queue->backend->ops->wait(queue->backend, time_to_sleep(queue, until)) == -EINTR;
+        queue->context.now = queue_clock();
+        expire(queue);
+        unsigned n = collect(queue, events, max);
+        if (n > 0 || interrupted || (queue->context.now >= until && list_is_empty(&queue->runnable)))
+            return (int)n;
+    }
+}
+
+int errand_queue_dispatch(errand_queue *queue, struct errand_event *events, unsigned max)
+{
+    return errand_queue_wait(queue, events, max, 0);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* Signals, through a signalfd(2): the caller keeps them blocked. */
+#include "source/source.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+static void arm(errand_source *source)
+{
+    if (source->op.in_flight)
+        return;
+    source->op.socket = source->fd;
+    source->op.flags = POLLIN;
+    source_arm(source, OP_POLL);
+}
+
+static void signal_took(errand_source *source)
+{
+    if (!source->stopped && !source->paused)
+        queue_source_is_ready(source);
+}
+
+static bool signal_event(errand_source *source, struct errand_event *event)
+{
+    struct signalfd_siginfo info;
+    if (read(source->fd, &info, sizeof info) != sizeof info) {
+        arm(source);
+        return false;
+    }
+    event->kind = ERRAND_EVENT_SIGNAL;
+    event->bytes = info.ssi_signo;
+    queue_source_is_ready(source); /* perhaps there is another; if not, it is armed again */
+    return true;
+}
+
+static void signal_resume(errand_source *source)
+{
+    if (!source->op.in_flight)
+        queue_source_is_ready(source);
+}
+
+static void signal_dispose(errand_source *source)
+{
+    close(source->fd);
+}
+
+int errand_source_signal(errand_queue *queue, int signal_number, void *user_data, errand_source **out)
+{
+    static const struct source_type type = {signal_took, signal_event, source_does_nothing, signal_resume,
+                                            signal_dispose};
+    sigset_t set, blocked;
+    sigemptyset(&set);
+    if (sigaddset(&set, signal_number) < 0)
+        return -EINVAL;
+    pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+    if (!sigismember(&blocked, signal_number))
+        return -EINVAL;
+    int result = source_new(queue, &type, user_data, out);
+    if (result < 0)
+        return result;
+    (*out)->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    if ((*out)->fd < 0) {
+        result = -errno;
+        slab_free(&queue->sources, *out);
+        return result;
+    }
+    arm(*out);
+    return 0;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#include "source/source.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+int source_new(errand_queue *queue, const struct source_type *type, void *user_data, errand_source **out)
+{
+    if (!queue || !out)
+        return -EINVAL;
+    if (!queue_is_ours(queue))
+        return -EPERM;
+    errand_source *source = slab_take(&queue->sources);
+    if (!source)
+        return -EAGAIN;
+    *source =
+        (errand_source){.op = {.owner = OWNER_SOURCE}, .type = type, .queue = queue, .user_data = user_data, .fd = -1};
+    source->timer.kind = OWNER_SOURCE;
+    *out = source;
+    return 0;
+}
+
+void source_arm(errand_source *source, enum op_kind kind)
+{
+    source->op.kind = (uint8_t)kind;
+    if (queue_perform(source->queue, &source->op)) {
+        source->op.in_flight = false;
+        source->type->took(source);
+    }
+}
+
+int source_check_socket(int fd)
+{
+    int type;
+    socklen_t size = sizeof type;
+    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
+        return errno == EBADF ? -EBADF : -EINVAL;
+    return type == SOCK_STREAM || type == SOCK_SEQPACKET ? 0 : -EINVAL;
+}
+
+void source_does_nothing(errand_source *source)
+{
+    (void)source;
+}
+
+int errand_source_pause(errand_source *source)
+{
+    if (!queue_is_ours(source->queue))
+        return -EPERM;
+    if (!source->paused) {
+        source->paused = true;
+        source->type->pause(source);
+    }
+    return 0;
+}
+
+int errand_source_resume(errand_source *source)
+{
+    if (!queue_is_ours(source->queue))
+        return -EPERM;
+    if (source->paused) {
+        source->paused = false;
+        source->type->resume(source);
+    }
+    return 0;
+}
+
+int errand_source_stop(errand_source *source)
+{
+    errand_queue *queue = source->queue;
+    if (!queue_is_ours(queue))
+        return -EPERM;
+    source->stopped = true;
+    if (list_is_linked(&source->op.node) && !source->op.in_flight)
+        list_remove(&source->op.node);
+    heap_remove(&queue->timers, &source->timer);
+    if (source->op.in_flight) {
+        queue->backend->ops->cancel(queue->backend, &source->op);
+        return 0;
+    }
+    if (source->op.kind != OP_NONE)
+        queue->backend->ops->forget(queue->backend, source->op.socket);
+    queue_source_gone(source);
+    return 0;
+}

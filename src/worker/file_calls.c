@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* What a worker does: the system calls of one run, which may wait for as long as the filesystem likes. */
+#include "worker/pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "base/stat.h"
+
+/* A rename under way makes openat2(2) answer EAGAIN; it has to be very unlucky for that to happen so often. */
+#define LOOKUP_TRIES 1000
+
+static uint32_t crossed_lane(const struct file_run *run)
+{
+    /* Which mount lies beyond is not known: the path's first component tells mounts of one directory apart. */
+    uint32_t hash = run->lane ^ 0x9e3779b9u;
+    const char *at = run->path;
+    while (*at == '/')
+        at++;
+    for (; *at && *at != '/'; at++)
+        hash = (hash ^ (unsigned char)*at) * 0x01000193u;
+    return hash | 1u << 31;
+}
+
+static int open_file(struct file_run *run)
+{
+    const struct root *root = run->root;
+    struct open_how how = {.flags = (uint64_t)(unsigned)run->open_flags};
+    if (run->open_flags & (O_CREAT | __O_TMPFILE))
+        how.mode = run->mode;
+    how.resolve = (root->beneath ? RESOLVE_BENEATH : 0) | (run->crossed ? 0 : RESOLVE_NO_XDEV);
+    for (int i = 0; i < LOOKUP_TRIES; i++) {
+        long fd = syscall(SYS_openat2, root->fd, run->path, &how, sizeof how);
+        if (fd >= 0)
+            return (int)fd;
+        if (errno != EAGAIN && errno != EINTR)
+            break;
+        sched_yield();
+    }
+    return -errno;
+}
+
+static int read_file(struct file_run *run)
+{
+    char *buffer = (char *)run->buffer + run->lead;
+    while (run->moved < run->length) {
+        uint64_t length = run->length - run->moved;
+        int64_t fault = fault_ask(FAULT_CALL + CALL_READ, &length);
+        if (fault < 0)
+            return (int)fault;
+        ssize_t n = pread(run->fd, buffer + run->moved, length, run->offset + (int64_t)run->moved);
+        if (n == 0)
+            return 0;
+        if (n > 0)
+            run->moved += (size_t)n;
+        else if (errno != EINTR)
+            return -errno;
+    }
+    return 0;
+}
+
+static int close_file(struct file_run *run)
+{
+    int result = close(run->fd) < 0 && errno != EINTR ? -errno : 0; /* EINTR: Linux has closed it */
+    run->fd = -1;
+    return result;
+}
+
+static int perform_call(struct file_run *run, enum file_call call)
+{
+    uint64_t length = 1;
+    int64_t fault = call == CALL_READ ? 0 : fault_ask(FAULT_CALL + call, &length);
+    if (fault < 0 && call != CALL_CLOSE)
+        return (int)fault;
+    switch (call) {
+    case CALL_OPEN: {
+        int fd = open_file(run);
+        run->fd = fd < 0 ? -1 : fd;
+        return fd < 0 ? fd : 0;
+    }
+    case CALL_STAT: return stat_of(run->fd, &run->stat);
+    case CALL_READ: return read_file(run);
+    case CALL_CLOSE: {
+        int result = close_file(run);
+        return fault < 0 ? (int)fault : result;
+    }
+    }
+    return -EINVAL;
+}
+
+bool run_perform(struct file_run *run)
+{
+    while (run->done < run->count) {
+        enum file_call call = run->calls[run->done].call;
+        int result = perform_call(run, call);
+        if (call == CALL_OPEN && result == -EXDEV && !run->crossed && !run->root->one_mount) {
+            run->crossed = true;
+            run->lane = crossed_lane(run);
+            return true;
+        }
+        if (result < 0) {
+            run->error = result;
+            break;
+        }
+        run->done++;
+    }
+    return false;
+}

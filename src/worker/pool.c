@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: MIT */
+#include "worker/pool.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LANES        128
+#define IDLE_SECONDS 5
+#define STACK_SIZE   ((size_t)128 << 10)
+
+/* Idle: no runs, no workers. A lane whose key is another's (the table is full) is shared. */
+struct lane {
+    struct list waiting; /* runs */
+    struct list ready;   /* in pool.ready while it has waiting runs and may have another worker */
+    uint32_t key, active, count;
+};
+
+struct worker {
+    struct list node; /* in pool.exited when it has ended and is to be joined */
+    struct pool *pool;
+    pthread_t thread;
+};
+
+struct pool {
+    pthread_mutex_t lock;
+    pthread_cond_t work, ended;
+    struct lane lanes[LANES];
+    struct list ready;  /* lanes, in turn */
+    struct list done;   /* runs */
+    struct list exited; /* workers */
+    uint32_t workers_limit, lane_limit;
+    uint32_t threads, idle, wakes; /* wakes: idle workers that were signalled and have not come round yet */
+    uint32_t waiting, running, stuck;
+    struct buffer_pool *buffers; /* NULL when the queue is gone */
+    bool closing, orphaned;      /* orphaned: the last worker frees the pool */
+    int event_fd;
+    _Atomic uint32_t done_count;
+    _Atomic bool sleeping;
+};
+
+static void *work(void *argument);
+
+static void pool_free(struct pool *pool)
+{
+    pthread_mutex_destroy(&pool->lock);
+    pthread_cond_destroy(&pool->work);
+    pthread_cond_destroy(&pool->ended);
+    close(pool->event_fd);
+    free(pool);
+}
+
+int pool_open(struct pool **out, uint32_t workers, uint32_t lane_workers, struct buffer_pool *buffers)
+{
+    struct pool *pool = calloc(1, sizeof *pool);
+    if (!pool)
+        return -ENOMEM;
+    pool->event_fd = eventfd(0, EFD_CLOEXEC);
+    if (pool->event_fd < 0) {
+        free(pool);
+        return -errno;
+    }
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&pool->work, &monotonic);
+    pthread_cond_init(&pool->ended, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    list_init(&pool->ready);
+    list_init(&pool->done);
+    list_init(&pool->exited);
+    for (int i = 0; i < LANES; i++)
+        list_init(&pool->lanes[i].waiting);
+    pool->workers_limit = workers;
+    pool->lane_limit = lane_workers;
+    pool->buffers = buffers;
+    *out = pool;
+    return 0;
+}
+
+/* The lane with this key, an idle one for it, or one to share. */
+static struct lane *find_lane(struct pool *pool, uint32_t key)
+{
+    struct lane *idle = NULL;
+    for (uint32_t i = 0; i < LANES; i++) {
+        struct lane *lane = &pool->lanes[(key + i) % LANES];
+        bool busy = lane->active || lane->count;
+        if (busy && lane->key == key)
+            return lane;
+        if (!busy && !idle)
+            idle = lane;
+    }
+    if (!idle)
+        return &pool->lanes[key % LANES];
+    idle->key = key;
+    return idle;
+}
+
+static void update_ready(struct pool *pool, struct lane *lane)
+{
+    bool ready = lane->count > 0 && lane->active < pool->lane_limit;
+    if (ready && !list_is_linked(&lane->ready))
+        list_append(&pool->ready, &lane->ready);
+    else if (!ready && list_is_linked(&lane->ready))
+        list_remove(&lane->ready);
+}
+
+static void join_exited(struct pool *pool)
+{
+    struct list *node;
+    while ((node = list_take(&pool->exited))) {
+        struct worker *worker = container_of(node, struct worker, node);
+        pthread_join(worker->thread, NULL);
+        free(worker);
+    }
+}
+
+/* The new thread inherits a mask that blocks every signal: signals are the program's, and so is SIGPIPE. */
+static int start_worker(struct pool *pool)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (!worker)
+        return -ENOMEM;
+    worker->pool = pool;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    int error = pthread_create(&worker->thread, &attributes, work, worker);
+    pthread_attr_destroy(&attributes);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error) {
+        free(worker);
+        return -error;
+    }
+    pool->threads++;
+    return 0;
+}
+
+static void enqueue(struct pool *pool, struct file_run *run)
+{
+    struct lane *lane = find_lane(pool, run->lane);
+    run->state = RUN_WAITING;
+    list_append(&lane->waiting, &run->node);
+    lane->count++;
+    pool->waiting++;
+    update_ready(pool, lane);
+}
+
+static void hand_back(struct pool *pool, struct file_run *run)
+{
+    run->state = RUN_DONE;
+    list_append(&pool->done, &run->node);
+    atomic_fetch_add(&pool->done_count, 1);
+    if (atomic_exchange(&pool->sleeping, false)) {
+        uint64_t one = 1;
+        ssize_t ignored = write(pool->event_fd, &one, sizeof one);
+        (void)ignored;
+    }
+}
+
+/* Sees to it that somebody takes the lane's next run, if the limits allow. */
+static void call_worker(struct pool *pool, const struct lane *lane)
+{
+    if (!list_is_linked(&lane->ready))
+        return;
+    if (pool->idle > pool->wakes) {
+        pool->wakes++;
+        pthread_cond_signal(&pool->work);
+        return;
+    }
+    if (pool->threads < pool->workers_limit || lane->active == 0)
+        start_worker(pool); /* if it cannot, a worker that becomes free takes the run */
+}
+
+static void dispose_abandoned(struct pool *pool, struct file_run *run)
+{
+    pool->stuck--;
+    if (run->buffer && pool->buffers)
+        atomic_fetch_sub_explicit(&pool->buffers->used, run->buffer_size, memory_order_relaxed);
+    run_free(run, NULL);
+}
+
+void pool_submit(struct pool *pool, struct file_run *run)
+{
+    pthread_mutex_lock(&pool->lock);
+    join_exited(pool);
+    if (!run->op)
+        pool->stuck++;
+    enqueue(pool, run);
+    call_worker(pool, find_lane(pool, run->lane));
+    if (pool->threads == 0) { /* not one thread can be had: the run fails rather than wait for ever */
+        struct lane *lane = find_lane(pool, run->lane);
+        list_remove(&run->node);
+        lane->count--;
+        pool->waiting--;
+        update_ready(pool, lane);
+        run->error = -EAGAIN;
+        if (run->op) {
+            hand_back(pool, run);
+        } else {
+            close(run->fd);
+            dispose_abandoned(pool, run);
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+enum pool_recall pool_recall(struct pool *pool, struct file_run *run)
+{
+    enum pool_recall result = RECALL_DONE;
+    pthread_mutex_lock(&pool->lock);
+    if (run->state == RUN_WAITING) {
+        struct lane *lane = find_lane(pool, run->lane);
+        list_remove(&run->node);
+        lane->count--;
+        pool->waiting--;
+        update_ready(pool, lane);
+        result = RECALL_YOURS;
+    } else if (run->state == RUN_RUNNING) {
+        run->op = NULL;
+        pool->stuck++;
+        result = RECALL_ABANDONED;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return result;
+}
+
+struct file_run *pool_take_done(struct pool *pool)
+{
+    if (atomic_load_explicit(&pool->done_count, memory_order_relaxed) == 0)
+        return NULL;
+    pthread_mutex_lock(&pool->lock);
+    struct list *node = list_take(&pool->done);
+    pthread_mutex_unlock(&pool->lock);
+    if (!node)
+        return NULL;
+    atomic_fetch_sub(&pool->done_count, 1);
+    return container_of(node, struct file_run, node);
+}
+
+bool pool_has_done(struct pool *pool)
+{
+    return atomic_load_explicit(&pool->done_count, memory_order_relaxed) > 0;
+}
+
+int pool_event_fd(const struct pool *pool)
+{
+    return pool->event_fd;
+}
+
+bool pool_sleep(struct pool *pool)
+{
+    atomic_store(&pool->sleeping, true);
+    if (atomic_load(&pool->done_count) == 0)
+        return true;
+    atomic_store(&pool->sleeping, false);
+    return false;
+}
+
+void pool_awake(struct pool *pool)
+{
+    atomic_store_explicit(&pool->sleeping, false, memory_order_relaxed);
+}
+
+void pool_count(struct pool *pool, struct pool_counts *counts)
+{
+    pthread_mutex_lock(&pool->lock);
+    *counts = (struct pool_counts){pool->waiting, pool->running, pool->stuck, pool->threads};
+    pthread_mutex_unlock(&pool->lock);
+}
+
+/* ------------------------------------------------------------------------------------- on a worker's thread */
+
+static struct timespec seconds_from_now(int64_t ns)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    ns += time.tv_nsec;
+    time.tv_sec += ns / 1000000000;
+    time.tv_nsec = ns % 1000000000;
+    return time;
+}
+
+/* Waits for work. Returns false when there has been none for a while, or the pool is closing. */
+static bool wait_for_work(struct pool *pool)
+{
+    struct timespec until = seconds_from_now(IDLE_SECONDS * INT64_C(1000000000));
+    while (list_is_empty(&pool->ready)) {
+        if (pool->closing)
+            return false;
+        pool->idle++;
+        int error = pthread_cond_timedwait(&pool->work, &pool->lock, &until);
+        pool->idle--;
+        if (pool->wakes > 0)
+            pool->wakes--;
+        if (error == ETIMEDOUT && list_is_empty(&pool->ready))
+            return false;
+    }
+    return true;
+}
+
+/* Performs one run. Called, and returns, with the lock held. */
+static void perform(struct pool *pool, struct lane *lane, struct file_run *run)
+{
+    run->state = RUN_RUNNING;
+    lane->active++;
+    pool->waiting--;
+    pool->running++;
+    update_ready(pool, lane);
+    pthread_mutex_unlock(&pool->lock);
+    bool crosses = run_perform(run);
+    pthread_mutex_lock(&pool->lock);
+    if (!run->op && run->fd >= 0) { /* nobody takes what it opened or was lent */
+        pthread_mutex_unlock(&pool->lock);
+        close(run->fd);
+        run->fd = -1;
+        pthread_mutex_lock(&pool->lock);
+    }
+    lane->active--;
+    pool->running--;
+    update_ready(pool, lane);
+    if (!run->op) {
+        dispose_abandoned(pool, run);
+    } else if (crosses) {
+        enqueue(pool, run);
+        call_worker(pool, find_lane(pool, run->lane));
+    } else {
+        hand_back(pool, run);
+    }
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    struct pool *pool = worker->pool;
+    pthread_mutex_lock(&pool->lock);
+    while (wait_for_work(pool)) {
+        struct lane *lane = container_of(list_take(&pool->ready), struct lane, ready);
+        struct file_run *run = container_of(list_take(&lane->waiting), struct file_run, node);
+        lane->count--;
+        perform(pool, lane, run);
+    }
+    pool->threads--;
+    list_append(&pool->exited, &worker->node);
+    bool last = pool->threads == 0;
+    if (last)
+        pthread_cond_broadcast(&pool->ended);
+    if (!pool->orphaned) {
+        pthread_mutex_unlock(&pool->lock);
+        return NULL;
+    }
+    list_remove(&worker->node);
+    pthread_detach(worker->thread);
+    free(worker);
+    pthread_mutex_unlock(&pool->lock);
+    if (last)
+        pool_free(pool);
+    return NULL;
+}
+
+uint32_t pool_close(struct pool *pool, int64_t grace_ns)
+{
+    struct timespec until = seconds_from_now(grace_ns);
+    pthread_mutex_lock(&pool->lock);
+    pool->closing = true;
+    pthread_cond_broadcast(&pool->work);
+    while (pool->threads > 0 && pthread_cond_timedwait(&pool->ended, &pool->lock, &until) != ETIMEDOUT)
+        ;
+    join_exited(pool);
+    pool->buffers = NULL;
+    uint32_t left = pool->running + pool->waiting;
+    pool->orphaned = pool->threads > 0;
+    bool free_now = !pool->orphaned;
+    pthread_mutex_unlock(&pool->lock);
+    if (free_now)
+        pool_free(pool);
+    return left;
+}
