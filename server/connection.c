@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* The life of a connection: see the picture in connection.h. */
+#include "connection.h"
+#include "worker.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { DRAIN_MAX = 1 << 20 }; /* bytes that a client may still send after a reply that ends the connection */
+
+static struct worker *worker_of(const struct connection *connection)
+{
+    return connection->endpoint->worker;
+}
+
+void connection_open(struct endpoint *endpoint, int fd)
+{
+    struct worker *worker = endpoint->worker;
+    struct connection *connection = calloc(1, endpoint->protocol->connection_size);
+    if (connection == NULL) {
+        close(fd);
+        return;
+    }
+    connection->endpoint = endpoint;
+    connection->fd = fd;
+    if (errand_source_receive(worker->queue, fd, connection, &connection->source) != 0) {
+        close(fd);
+        free(connection);
+        return;
+    }
+    worker_count_connection(worker, +1);
+    connection->since = errand_queue_now(worker->queue);
+    connection->wait = WAIT_IDLE;
+    wait_list_add(&worker->waits[WAIT_IDLE], connection);
+    worker_sweep_by(worker, connection->since + worker_wait_limit(WAIT_IDLE));
+}
+
+void connection_wait(struct connection *connection, enum wait_kind kind)
+{
+    struct worker *worker = worker_of(connection);
+    wait_list_remove(&worker->waits[connection->wait], connection);
+    connection->wait = (uint8_t)kind;
+    connection->since = errand_queue_now(worker->queue);
+    wait_list_add(&worker->waits[kind], connection);
+    if (kind != WAIT_BUSY)
+        worker_sweep_by(worker, connection->since + worker_wait_limit(kind));
+}
+
+/* The last of it. The record stays until the batch of events is done: others of them may still name it. */
+static void finish(struct connection *connection)
+{
+    struct worker *worker = worker_of(connection);
+    assert(connection->chain == 0 && connection->source == NULL);
+    wait_list_remove(&worker->waits[connection->wait], connection);
+    connection->endpoint->protocol->release(connection);
+    close(connection->fd);
+    connection->state = CONNECTION_DEAD;
+    connection->next = worker->dead;
+    worker->dead = connection;
+    worker_count_connection(worker, -1);
+}
+
+void connection_discard(struct connection *connection)
+{
+    struct worker *worker = worker_of(connection);
+    wait_list_remove(&worker->waits[connection->wait], connection);
+    connection->endpoint->protocol->release(connection);
+    close(connection->fd);
+    free(connection);
+    worker_count_connection(worker, -1);
+}
+
+void connection_close(struct connection *connection)
+{
+    if (connection->state == CONNECTION_CLOSING || connection->state == CONNECTION_DEAD)
+        return;
+    if (connection->source != NULL)
+        errand_source_stop(connection->source);
+    connection->source = NULL;
+    if (connection->chain == 0) {
+        finish(connection);
+        return;
+    }
+    connection->state = CONNECTION_CLOSING;
+    errand_cancel(worker_of(connection)->queue, connection->chain);
+}
+
+void connection_linger(struct connection *connection)
+{
+    if (connection->ended) {
+        connection_close(connection);
+        return;
+    }
+    connection->state = CONNECTION_LINGER;
+    connection_resume(connection);
+    connection_wait(connection, WAIT_DRAIN);
+}
+
+void connection_data_event(struct connection *connection, const struct errand_event *event)
+{
+    const struct protocol *protocol = connection->endpoint->protocol;
+    if (connection->state == CONNECTION_LINGER) {
+        connection->drained += (unsigned)event->bytes;
+        if (event->error != 0 || event->bytes == 0 || connection->drained > DRAIN_MAX)
+            connection_close(connection);
+        return;
+    }
+    if (connection->state != CONNECTION_OPEN)
+        return; /* fetched together with what closed it */
+    if (event->error != 0) {
+        connection_close(connection);
+    } else if (event->bytes == 0) {
+        connection->ended = true;
+        protocol->ended(connection);
+    } else {
+        protocol->data(connection, event->data, event->bytes);
+    }
+}
+
+void connection_chain_event(struct connection *connection, const struct errand_event *event)
+{
+    assert(connection->chain != 0);
+    connection->chain = 0;
+    if (connection->state == CONNECTION_CLOSING)
+        finish(connection);
+    else
+        connection->endpoint->protocol->chain(connection, event);
+}
+
+int connection_submit(struct connection *connection, errand_chain *chain, int64_t stall_ns, int64_t timeout_ns)
+{
+    assert(connection->chain == 0 && connection->state == CONNECTION_OPEN);
+    struct errand_submit options = {
+        .size = sizeof options, .user_data = connection, .stall_ns = stall_ns, .timeout_ns = timeout_ns};
+    return errand_submit(chain, &options, &connection->chain);
+}
+
+void connection_pause(struct connection *connection)
+{
+    if (!connection->paused && connection->source != NULL)
+        connection->paused = errand_source_pause(connection->source) == 0;
+}
+
+void connection_resume(struct connection *connection)
+{
+    if (connection->paused && connection->source != NULL)
+        connection->paused = errand_source_resume(connection->source) != 0;
+}
+
+void connection_expired(struct connection *connection)
+{
+    if (connection->wait == WAIT_INPUT)
+        connection->endpoint->protocol->expired(connection);
+    else
+        connection_close(connection);
+}

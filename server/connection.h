@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A client's connection, whatever protocol it speaks: its socket, its receive source, at most one chain under way, and
+ * the time for which it may wait. A protocol puts this record at the head of its own.
+ *
+ *              accepted
+ *                 |
+ *                 v          connection_linger()              connection_close()
+ *               OPEN ------------------------------> LINGER ----------------------+
+ *                 |                                                                |
+ *                 +---- connection_close(): with a chain ----> CLOSING -- event --+--> DEAD, freed after the batch
+ *                       (which is cancelled)                                       |
+ *                 +---- without one -----------------------------------------------+
+ */
+#ifndef SERVER_CONNECTION_H
+#define SERVER_CONNECTION_H
+
+#include "errand.h"
+
+#include <stdbool.h>
+
+struct endpoint;
+struct connection;
+
+/* What a connection waits for. One list of each kind a worker, in order of time. */
+enum wait_kind {
+    WAIT_IDLE,  /* the next request */
+    WAIT_INPUT, /* the rest of one that has begun */
+    WAIT_DRAIN, /* the client to notice that this is over */
+    WAIT_BUSY,  /* a chain, which has time limits of its own */
+    WAIT_KINDS
+};
+
+/* What a protocol does with its connections. */
+struct protocol {
+    const char *name;
+    size_t connection_size;                                             /* of its record; zeroed at first */
+    void (*data)(struct connection *, const char *data, size_t length); /* valid during the call */
+    void (*ended)(struct connection *);                                 /* the client sends no more */
+    void (*chain)(struct connection *, const struct errand_event *);    /* its chain ended */
+    void (*expired)(struct connection *);                               /* WAIT_INPUT lasted too long */
+    void (*release)(struct connection *);                               /* gives back what the record refers to */
+};
+
+enum connection_state { CONNECTION_OPEN, CONNECTION_LINGER, CONNECTION_CLOSING, CONNECTION_DEAD };
+
+struct connection {
+    struct connection *next, *previous; /* in its list of waits */
+    struct endpoint *endpoint;
+    errand_source *source;
+    errand_id chain; /* 0: none */
+    int64_t since;   /* when the wait began, on the queue's clock */
+    int fd;
+    unsigned drained; /* bytes thrown away while lingering */
+    uint8_t state;    /* enum connection_state */
+    uint8_t wait;     /* enum wait_kind */
+    bool ended;       /* the client has shut its side down */
+    bool paused;      /* no more input wanted for now */
+};
+
+/* Takes over the new socket. */
+void connection_open(struct endpoint *endpoint, int fd);
+
+/* An ERRAND_EVENT_DATA or ERRAND_EVENT_CHAIN whose user_data is the connection. */
+void connection_data_event(struct connection *connection, const struct errand_event *event);
+void connection_chain_event(struct connection *connection, const struct errand_event *event);
+
+/* Submits the connection's one chain. Returns 0 or the error, as errand_submit(). */
+int connection_submit(struct connection *connection, errand_chain *chain, int64_t stall_ns, int64_t timeout_ns);
+
+/* Begins a wait, now. The same kind again begins anew. */
+void connection_wait(struct connection *connection, enum wait_kind kind);
+
+/* No more input until it is resumed. */
+void connection_pause(struct connection *connection);
+void connection_resume(struct connection *connection);
+
+/* The reply was sent and our side shut down: reads on for a while, so that the client sees the reply and not a reset. */
+void connection_linger(struct connection *connection);
+
+/* Ends it: at once, or when the event of its cancelled chain has come. */
+void connection_close(struct connection *connection);
+
+/* Its wait lasted too long. */
+void connection_expired(struct connection *connection);
+
+/* When its queue is closed and nothing refers to the record any more: closes the socket, frees the record. */
+void connection_discard(struct connection *connection);
+
+#endif

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/* Heads of replies, and the small pages that go with a status. */
+#ifndef SERVER_HTTP_HEAD_H
+#define SERVER_HTTP_HEAD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { HTTP_HEAD_SPACE = 896 }; /* enough for any head and page that does not hold a path */
+
+/* The lines that all replies of the same second share. */
+struct http_clock {
+    int64_t next_ns; /* of the queue's clock: when the second is over */
+    int64_t seconds; /* since 1970 */
+    size_t length;
+    char lines[96];
+};
+
+/* Brings the clock up to date. Cheap while the second lasts. */
+void http_clock_update(struct http_clock *clock, int64_t queue_now);
+
+enum http_connection_line {
+    HTTP_SAYS_NOTHING, /* HTTP/1.1 that stays */
+    HTTP_SAYS_CLOSE,
+    HTTP_SAYS_KEEP_ALIVE, /* HTTP/1.0 that stays */
+};
+
+/* A reply that stands for a file: 200, 206, 304 or 416. */
+struct http_file_head {
+    int status;
+    enum http_connection_line connection;
+    const char *type; /* the whole Content-Type line */
+    size_t type_length;
+    const char *tag; /* with quotes */
+    size_t tag_length;
+    uint64_t size, offset, length; /* of the file; of what is sent */
+    int64_t modified;              /* seconds since 1970 */
+};
+
+/* out has HTTP_HEAD_SPACE bytes, or HTTP_HEAD_SPACE more than location_length. Return the length. */
+size_t http_head_file(char *out, const struct http_clock *clock, const struct http_file_head *head);
+
+/* A page for a status, whole unless only_head. location: NULL, or where a 301 leads. range_size: the file's for a 416. */
+struct http_page {
+    int status;
+    enum http_connection_line connection;
+    bool only_head;
+    const char *location;
+    size_t location_length;
+    uint64_t range_size;
+};
+size_t http_head_page(char *out, const struct http_clock *clock, const struct http_page *page);
+
+#endif

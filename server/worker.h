@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker: one thread, one queue, one listening socket of each protocol (they share the port by SO_REUSEPORT), and the
+ * connections that came in through it. Workers share nothing on the way of a request.
+ */
+#ifndef SERVER_WORKER_H
+#define SERVER_WORKER_H
+
+#include "waits.h"
+
+#include <pthread.h>
+
+struct server;
+struct worker;
+
+/* One listening socket of a worker. */
+struct endpoint {
+    struct worker *worker;
+    const struct protocol *protocol;
+    void *shared; /* the protocol's own: what the worker's connections have in common */
+    errand_source *source;
+    int listener; /* -1: closed */
+    bool paused;
+};
+
+struct worker {
+    struct server *server;
+    unsigned number; /* 0 is the main thread */
+    pthread_t thread;
+    errand_queue *queue;
+    int root; /* the served directory, as errand_root_add() gave it */
+    struct endpoint http;
+    struct wait_list waits[WAIT_KINDS];
+    struct connection *dead; /* to be freed after the batch */
+    unsigned connections;
+    int64_t sweep_at; /* when the sweep timer will go off; 0: it will not */
+    errand_source *sweep, *retry, *grace;
+    errand_source *post; /* others reach it under the server's lock, while `reachable` */
+    errand_source *signals[2];
+    unsigned finished; /* of worker 0: how many others have */
+    bool reachable;
+    bool stopping; /* finish what is under way */
+    bool over;     /* leave at once */
+    bool trim;     /* much memory was freed: give it back to the system at the next sweep */
+    int error;     /* what went wrong with its queue */
+    char why[256]; /* the backend's choice in words */
+};
+
+/* Opens the queue and its sources, on the worker's thread. Returns 0 or the error; worker->why says more. */
+int worker_open(struct worker *worker);
+
+/* Serves until it is stopped and everything under way has ended. */
+void worker_run(struct worker *worker);
+
+/* Closes everything that worker_open() opened, also when that failed half-way. */
+void worker_close(struct worker *worker);
+
+/* Stops listening, closes idle connections, lets the others end within the time of grace. */
+void worker_stop(struct worker *worker);
+
+/* For connections. */
+void worker_count_connection(struct worker *worker, int change);
+void worker_sweep_by(struct worker *worker, int64_t time);
+int64_t worker_wait_limit(enum wait_kind kind);
+
+#endif
