@@ -7,7 +7,9 @@
  * Its root and its directory `d` hold the files f0 ... f(N-1), of BYTES bytes each, with the contents of
  * support/pattern.h (seed: the number, plus 1000000 in `d`). With --cache the kernel may keep names and attributes.
  * The kernel looks names up in one directory one after the other until it has seen them (libfuse 3.14 cannot tell it
- * otherwise): who wants many lookups held at once looks at every name first. It says `ready` once it is mounted, then answers commands on standard input, a line each:
+ * otherwise): who wants many lookups held at once looks at every name first.
+ *
+ * It says `ready` once it is mounted, then answers commands on standard input, a line each:
  *
  *     hold all | hold OPERATION...  from now on such operations are held; what is held already stays so
  *     wait N          answers when N operations or more are held
@@ -16,8 +18,8 @@
  *     pass            performs what is held and holds no more
  *     fail ERRNO OPERATION...       from now on such operations fail so (0: no more)
  *
- * Each is answered by one line: `ok`, or what is said above. It ends, and unmounts, when its standard input does or when it was
- * unmounted; what is held then fails with ECONNABORTED. To hang for good is to be held and never released.
+ * Each is answered by one line: `ok`, or what is said above. It ends, and unmounts, when its standard input does or
+ * when it was unmounted; what is held then fails with ECONNABORTED. To hang for good is to be held and never released.
  */
 #define FUSE_USE_VERSION 34
 
@@ -38,7 +40,8 @@
 
 enum operation { LOOKUP, GETATTR, OPEN, READ, FLUSH, RELEASE, OPENDIR, READDIR, OPERATIONS };
 
-static const char *const names[OPERATIONS] = {"lookup", "getattr", "open", "read", "flush", "release", "opendir", "readdir"};
+static const char *const names[OPERATIONS] = {"lookup", "getattr", "open",    "read",
+                                              "flush",  "release", "opendir", "readdir"};
 
 /* Inodes: 1 the root, 2 its directory, from 16 on the root's files, from 16 + file_count on the directory's. */
 enum { root_inode = 1, directory_inode = 2, first_file = 16, seed_step = 1000000 };
@@ -134,8 +137,8 @@ static void list(const struct request *request)
         else
             break;
         attributes(find(request->inode, name), &status);
-        size_t more = fuse_add_direntry(request->handle, buffer + used, request->size - used, name, &status,
-                                        (off_t)at + 1);
+        size_t more =
+            fuse_add_direntry(request->handle, buffer + used, request->size - used, name, &status, (off_t)at + 1);
         if (used + more > request->size)
             break;
         used += more;
@@ -180,9 +183,7 @@ static void perform(struct request *request)
             fuse_reply_err(request->handle, ENOENT);
         break;
     case OPEN:
-    case OPENDIR:
-        fuse_reply_open(request->handle, &request->file);
-        break;
+    case OPENDIR: fuse_reply_open(request->handle, &request->file); break;
     case READ: send_contents(request); break;
     case READDIR: list(request); break;
     default: fuse_reply_err(request->handle, 0);
@@ -381,8 +382,15 @@ static void serve(struct fuse_session *session)
 int main(int count, char **arguments)
 {
     const struct fuse_lowlevel_ops operations = {
-        .init = on_init, .lookup = on_lookup, .getattr = on_getattr, .open = on_open, .read = on_read,
-        .flush = on_flush, .release = on_release, .opendir = on_opendir, .readdir = on_readdir,
+        .init = on_init,
+        .lookup = on_lookup,
+        .getattr = on_getattr,
+        .open = on_open,
+        .read = on_read,
+        .flush = on_flush,
+        .release = on_release,
+        .opendir = on_opendir,
+        .readdir = on_readdir,
     };
     const char *mountpoint = NULL;
     for (int i = 1; i < count; i++) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The test harness: runs each test in a child, sees what it leaves behind, cleans up after it. See harness.h. */
 #include "harness.h"
+#include "report.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -24,18 +25,8 @@
 
 enum { limit_seconds = 60, descriptors_most = 4096 };
 
-/* Shared with the child: what it says about itself, also when it dies. */
-struct report {
-    unsigned failures;
-    bool body_ended; /* the test's function returned, skipped or gave up: what follows is the harness's own */
-    bool skipped;
-    int64_t limit_ns; /* of CLOCK_MONOTONIC */
-    char reason[256];
-    char at[256];
-};
-
 static struct harness_test *first_test, **last_test = &first_test;
-static struct report *report;
+struct report *harness_report;
 static char directory[256];
 
 void harness_register(struct harness_test *test)
@@ -44,7 +35,7 @@ void harness_register(struct harness_test *test)
     last_test = &test->next;
 }
 
-static int64_t now_ns(void)
+int64_t harness_now(void)
 {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
@@ -70,142 +61,7 @@ const char *harness_directory(void)
 
 void harness_limit(unsigned seconds)
 {
-    report->limit_ns = now_ns() + seconds * harness_slowness() * ERRAND_SECOND;
-}
-
-/* ---- what a test says */
-
-void harness_note(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
-}
-
-void harness_at(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(report->at, sizeof report->at, format, arguments);
-    va_end(arguments);
-}
-
-static void failed(const char *file, int line)
-{
-    __atomic_add_fetch(&report->failures, 1, __ATOMIC_RELAXED);
-    const char *name = strstr(file, "tests/");
-    fprintf(stderr, "%s:%d: ", name ? name : file, line);
-    if (report->at[0])
-        fprintf(stderr, "(%s) ", report->at);
-}
-
-void harness_fail(const char *file, int line, const char *format, ...)
-{
-    va_list arguments;
-    failed(file, line);
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
-}
-
-unsigned harness_failures(void)
-{
-    return __atomic_load_n(&report->failures, __ATOMIC_RELAXED);
-}
-
-bool harness_check(bool held, const char *file, int line, const char *text)
-{
-    if (!held) {
-        failed(file, line);
-        fprintf(stderr, "does not hold: %s\n", text);
-    }
-    return held;
-}
-
-/* The name of an errno beside a number that may be one. */
-static const char *errno_beside(long long number, char buffer[32])
-{
-    const char *name = number < 0 && number > -4096 ? strerrorname_np((int)-number) : NULL;
-    snprintf(buffer, 32, name ? " (-%s)" : "%s", name ? name : "");
-    return buffer;
-}
-
-bool harness_check_int(long long actual, long long expected, const char *file, int line, const char *text,
-                       const char *expected_text)
-{
-    char one[32], other[32];
-    if (actual == expected)
-        return true;
-    failed(file, line);
-    fprintf(stderr, "%s is %lld%s, expected %s: %lld%s\n", text, actual, errno_beside(actual, one), expected_text,
-            expected, errno_beside(expected, other));
-    return false;
-}
-
-bool harness_check_str(const char *actual, const char *expected, const char *file, int line, const char *text)
-{
-    if (actual && expected ? !strcmp(actual, expected) : actual == expected)
-        return true;
-    failed(file, line);
-    fprintf(stderr, "%s is \"%s\", expected \"%s\"\n", text, actual ? actual : "(null)",
-            expected ? expected : "(null)");
-    return false;
-}
-
-bool harness_check_bytes(const void *actual, const void *expected, size_t length, const char *file, int line,
-                         const char *text)
-{
-    const unsigned char *one = actual, *other = expected;
-    if (!length || !memcmp(one, other, length))
-        return true;
-    size_t at = 0;
-    while (one[at] == other[at])
-        at++;
-    failed(file, line);
-    fprintf(stderr, "%s differs at byte %zu of %zu: 0x%02x, expected 0x%02x\n", text, at, length, one[at], other[at]);
-    return false;
-}
-
-long harness_call(long result, const char *file, int line, const char *text)
-{
-    if (result != -1)
-        return result;
-    int error = errno;
-    failed(file, line);
-    fprintf(stderr, "%s: %s\n", text, strerror(error));
-    harness_give_up();
-}
-
-void harness_give_up(void)
-{
-    report->body_ended = true;
-    fflush(NULL);
-    _exit(1);
-}
-
-void harness_skip(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(report->reason, sizeof report->reason, format, arguments);
-    va_end(arguments);
-    report->skipped = report->body_ended = true;
-    fflush(NULL);
-    _exit(report->failures ? 1 : 0);
-}
-
-bool harness_eventually(bool (*condition)(void *context), void *context, unsigned limit_ms)
-{
-    int64_t end = now_ns() + limit_ms * harness_slowness() * ERRAND_MILLISECOND;
-    while (!condition(context)) {
-        if (now_ns() >= end)
-            return false;
-        nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
-    }
-    return true;
+    harness_report->limit_ns = harness_now() + seconds * harness_slowness() * ERRAND_SECOND;
 }
 
 /* ---- what a test leaves behind */
@@ -293,8 +149,8 @@ static void run_in_child(const struct harness_test *test, enum errand_backend ba
         test->plain();
     else
         test->each(backend);
-    report->body_ended = true;
-    report->at[0] = 0;
+    harness_report->body_ended = true;
+    harness_report->at[0] = 0;
     if (numbers_in("/proc/self/fd", leaked_descriptor, open_before))
         harness_fail(__FILE__, __LINE__, "descriptors were leaked");
     /* A thread that was joined may be seen for a moment. */
@@ -306,7 +162,7 @@ static void run_in_child(const struct harness_test *test, enum errand_backend ba
     if (waitpid(-1, NULL, WNOHANG) != -1 || errno != ECHILD)
         harness_fail(__FILE__, __LINE__, "child processes were left behind");
     fflush(NULL);
-    exit(report->failures ? 1 : 0); /* not _exit(): the leak sanitizer looks now */
+    exit(harness_report->failures ? 1 : 0); /* not _exit(): the leak sanitizer looks now */
 }
 
 /* ---- cleaning up after a test, in the parent */
@@ -339,7 +195,7 @@ static unsigned unmount_beneath(const char *path)
                 memcpy(last, target, strlen(target) + 1);
         }
         fclose(mounts);
-        /* By force: a filesystem of the test's that still holds operations gives them up, and who waits for them ends. */
+        /* By force: a filesystem of the test's that still holds operations gives them up, and who waits ends. */
         again = last[0] && (!umount2(last, MNT_FORCE | MNT_DETACH) || !unmount_as_user(last));
         count += again;
     }
@@ -398,7 +254,8 @@ static bool wait_for(pid_t child, int *status)
     int handle = (int)syscall(SYS_pidfd_open, child, 0);
     bool in_time = true;
     for (;;) {
-        int64_t left = (__atomic_load_n(&report->limit_ns, __ATOMIC_RELAXED) - now_ns()) / ERRAND_MILLISECOND;
+        int64_t left =
+            (__atomic_load_n(&harness_report->limit_ns, __ATOMIC_RELAXED) - harness_now()) / ERRAND_MILLISECOND;
         struct pollfd poll_one = {.fd = handle, .events = POLLIN};
         /* In slices: the test may change its limit meanwhile. */
         int ready = poll(&poll_one, 1, left <= 0 ? 0 : left > 200 ? 200 : (int)left);
@@ -431,8 +288,8 @@ static enum outcome run_one(const struct harness_test *test, enum errand_backend
         printf("not ok %s\n# %s: %s\n", name, directory, strerror(errno));
         return failed_outcome;
     }
-    memset(report, 0, sizeof *report);
-    report->limit_ns = now_ns() + limit_seconds * harness_slowness() * ERRAND_SECOND;
+    memset(harness_report, 0, sizeof *harness_report);
+    harness_report->limit_ns = harness_now() + limit_seconds * harness_slowness() * ERRAND_SECOND;
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
@@ -459,23 +316,25 @@ static enum outcome run_one(const struct harness_test *test, enum errand_backend
     nftw(directory, remove_one, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT);
     bool removed = access(directory, F_OK) != 0;
 
-    bool good = in_time && WIFEXITED(status) && !WEXITSTATUS(status) && !report->failures && report->body_ended;
+    bool good =
+        in_time && WIFEXITED(status) && !WEXITSTATUS(status) && !harness_report->failures && harness_report->body_ended;
     bool clean = good && !leftovers && !mounts && removed;
-    enum outcome outcome = !clean ? failed_outcome : report->skipped ? skipped : passed;
+    enum outcome outcome = !clean ? failed_outcome : harness_report->skipped ? skipped : passed;
     printf("%s %s", outcome == failed_outcome ? "not ok" : "ok", name);
     if (outcome == skipped)
-        printf(" # skipped: %s", report->reason);
+        printf(" # skipped: %s", harness_report->reason);
     putchar('\n');
     if (outcome == failed_outcome) {
         print_output(output);
         if (!in_time)
-            printf("# over its time limit%s%s\n", report->at[0] ? ", at: " : "", report->at);
+            printf("# over its time limit%s%s\n", harness_report->at[0] ? ", at: " : "", harness_report->at);
         else if (WIFSIGNALED(status))
-            printf("# killed by %s%s%s\n", strsignal(WTERMSIG(status)), report->at[0] ? ", at: " : "", report->at);
-        else if (!report->body_ended)
-            printf("# ended by itself with status %d%s%s\n", WEXITSTATUS(status), report->at[0] ? ", at: " : "",
-                   report->at);
-        else if (!report->failures && WEXITSTATUS(status))
+            printf("# killed by %s%s%s\n", strsignal(WTERMSIG(status)), harness_report->at[0] ? ", at: " : "",
+                   harness_report->at);
+        else if (!harness_report->body_ended)
+            printf("# ended by itself with status %d%s%s\n", WEXITSTATUS(status), harness_report->at[0] ? ", at: " : "",
+                   harness_report->at);
+        else if (!harness_report->failures && WEXITSTATUS(status))
             printf("# status %d (a sanitizer's report?)\n", WEXITSTATUS(status));
         if (good && leftovers)
             printf("# left %u processes behind\n", leftovers);
@@ -522,7 +381,7 @@ int main(int count, char **arguments)
         verbose = verbose || !strcmp(*parts, "--verbose");
     }
     (void)count;
-    report = mmap(NULL, sizeof *report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    harness_report = mmap(NULL, sizeof *harness_report, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     const char *wanted = getenv("TEST_BACKENDS"), *no_uring = why_no_uring();
     for (struct harness_test *test = first_test; test; test = test->next) {
@@ -543,6 +402,6 @@ int main(int count, char **arguments)
                 any_failed |= run_one(test, backend, name, verbose) == failed_outcome;
         }
     }
-    munmap(report, sizeof *report);
+    munmap(harness_report, sizeof *harness_report);
     return any_failed;
 }

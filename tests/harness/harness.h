@@ -3,11 +3,11 @@
  * The test harness. A test program is a file of TEST()s linked with harness_dep (which brings main()).
  *
  *     TEST(adds_up)                    { CHECK_INT(1 + 1, 2); }
- *     TEST_EACH_BACKEND(opens_a_queue) { struct errand_queue_options o = { .size = sizeof o, .backend = backend }; ... }
+ *     TEST_EACH_BACKEND(opens_a_queue) { errand_queue *queue = open_queue(backend, NULL); ... }
  *
- * Every test runs in a forked child in a process group of its own, within a time limit, with a temporary directory of
- * its own. It fails by a CHECK that does not hold, a crash, a sanitizer's report, the time limit, a descriptor that it
- * leaks, or a thread or a child process that it leaves behind. Whatever it mounted beneath its directory is unmounted
+ * Every test runs in a forked child in a process group of its own, within a time limit, with a temporary directory
+ * of its own. It fails by a CHECK that does not hold, a crash, a sanitizer's report, the time limit, a descriptor that
+ * it leaks, or a thread or a child process that it leaves behind. Whatever it mounted beneath its directory is unmounted
  * and the directory removed, also when it dies.
  *
  *     program [--list] [--verbose] [PART OF A NAME]...
@@ -100,11 +100,11 @@ unsigned harness_slowness(void);
 #define CHECK_BYTES(actual, expected, length)                                                                          \
     harness_check_bytes((actual), (expected), (length), __FILE__, __LINE__, #actual)
 
-#define REQUIRE(condition)           ((void)(CHECK(condition) || (harness_give_up(), 0)))
-#define REQUIRE_INT(actual, wanted)  ((void)(CHECK_INT(actual, wanted) || (harness_give_up(), 0)))
-#define REQUIRE_STR(actual, wanted)  ((void)(CHECK_STR(actual, wanted) || (harness_give_up(), 0)))
+#define REQUIRE(condition)          ((void)(CHECK(condition) || (harness_give_up(), 0)))
+#define REQUIRE_INT(actual, wanted) ((void)(CHECK_INT(actual, wanted) || (harness_give_up(), 0)))
+#define REQUIRE_STR(actual, wanted) ((void)(CHECK_STR(actual, wanted) || (harness_give_up(), 0)))
 /* A system call: ends the test with errno's text if it gave -1; its result otherwise. */
-#define REQUIRE_CALL(call)           harness_call((long)(call), __FILE__, __LINE__, #call)
+#define REQUIRE_CALL(call) harness_call((long)(call), __FILE__, __LINE__, #call)
 
 /* Where the checks that follow stand (a loop's turn, for instance): printed with a failure. printf's format. */
 void harness_at(const char *format, ...) __attribute__((format(printf, 1, 2)));

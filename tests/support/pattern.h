@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Contents that tell where they come from: every byte depends on the file's seed and its place, with no short period. */
+/* Contents that tell where they come from: every byte depends on the file's seed and its place. */
 #ifndef TESTS_PATTERN_H
 #define TESTS_PATTERN_H
 

@@ -66,14 +66,14 @@ int connect_to(uint16_t port);
 /* The peer's end: what it has received. */
 struct peer {
     int socket;
-    bool ended;       /* end of stream, or reset */
-    size_t most;      /* takes at most so much at a time; 0: all */
+    bool ended;  /* end of stream, or reset */
+    size_t most; /* takes at most so much at a time; 0: all */
     size_t length, room;
     unsigned char *data;
 };
-void peer_take(struct peer *peer);    /* what is there now */
+void peer_take(struct peer *peer);     /* what is there now */
 void peer_take_all(struct peer *peer); /* all until the end: the other end must have been closed or shut down */
-void peer_free(struct peer *peer);    /* closes the socket too */
+void peer_free(struct peer *peer);     /* closes the socket too */
 
 /* Runs the queue, with the peer taking what arrives, until an event comes. */
 struct errand_event next_event_with(errand_queue *queue, struct peer *peer);
