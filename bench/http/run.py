@@ -2,32 +2,19 @@
 """bench-http: small files over keep-alive connections; server CPU for one request, against nginx in its variants."""
 import os
 import sys
-import time
 
 import common
+import servers
 from common import Spread, cpu_seconds, ratio
-
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import nginx
+from servers import ERRAND
 
 FILES, CONNECTIONS, PORT = 20000, 64, 8099
 WITHOUT = ["nginx sendfile", "nginx no sendfile"]
 WITH = ["nginx no sendfile, open_file_cache", "nginx sendfile, open_file_cache"]
-ERRAND = ["errand uring", "errand threads"]
 
 
 def size(number):
     return 7168 + number * 7919 % 2048  # about 8 KiB
-
-
-def start(bench, name, root, port=PORT, **other):
-    if name.startswith("nginx"):
-        return nginx.start(bench, name, root, port, **other)
-    backend = name.split()[1]
-    process = bench.start([bench.errand(), "serve", "--http", f"127.0.0.1:{port}", "--threads", "1", "--backend", backend,
-                           root], cpu=common.SERVER_CPU, stdout=-3, **other)
-    bench.wait_port(port, process)
-    return process
 
 
 def generator(bench, paths, seconds, use="load", *more):
@@ -46,7 +33,7 @@ def generator(bench, paths, seconds, use="load", *more):
 
 def once(bench, name, root, paths, seconds, use="load"):
     """One measurement on a fresh server that has been asked for every file."""
-    server = start(bench, name, root)
+    server = servers.start(bench, name, root, PORT)
     generator(bench, paths, min(1.0, seconds), use)  # caches fill; 1 s asks for most files more than once
     before = cpu_seconds(server.pid)
     result = generator(bench, paths, seconds, use)
@@ -91,7 +78,7 @@ def check(bench, names, root, paths, seconds, use):
     bench.say("\nthe generator checked: every byte of some answers, and wrk (with the same random paths) in its place")
     rows = []
     for name in [name for name in names if name in ("errand uring", *WITH[:1])]:
-        server = start(bench, name, root)
+        server = servers.start(bench, name, root, PORT)
         exact = generator(bench, paths, 0.3, "load", "--check", root)
         bench.stop(server)
         if exact["wrong_body"]:

@@ -11,7 +11,7 @@
  *     --pace-ms MS     each is to ask once every MS ms; a time is counted from when the request was due, not from when
  *                      it could be sent, so a server that stalls is charged for every request that it held up
  *     --check DIR      compares each body with the file DIR/PATH
- *     --trace FILE     with --pace-ms: a line "when took" (s, ms) for each request
+ *     --trace FILE     with --pace-ms: a line "due took" (s of CLOCK_MONOTONIC, ms) for each request
  *     --hold           afterwards keeps the connections open until standard input ends
  *
  * SIGTERM and SIGINT end it early, with a report. The report is one line of JSON on standard output; requests that are
@@ -124,7 +124,7 @@ static void take_time(const struct connection *connection, int64_t now)
 {
     histogram_add(&load.times, now - connection->due_ns);
     if (options.trace) {
-        fprintf(options.trace, "%.4f %.4f\n", (double)(connection->due_ns - load.started_ns) / 1e9,
+        fprintf(options.trace, "%.4f %.4f\n", (double)connection->due_ns / 1e9,
                 (double)(now - connection->due_ns) / 1e6);
     }
 }

@@ -1,7 +1,12 @@
 # SPDX-License-Identifier: MIT
-"""nginx as a peer: one worker, no access log, and of every setting what serves static files at the least cost."""
+"""The servers that are measured: `errand serve`, and nginx as it serves static files at the least cost."""
 import os
 import resource
+import subprocess
+
+import common
+
+ERRAND = ["errand uring", "errand threads"]
 
 CONFIGURATION = """
 daemon off;
@@ -50,7 +55,18 @@ def variants():
 
 
 def start(bench, name, root, port, cgroup=None):
-    """Starts a variant on the server's CPU and waits until it listens. Its configuration is kept with the results."""
+    """Starts a server on the server's CPU and waits until it listens. nginx's configuration goes to the results."""
+    if name in ERRAND:
+        command = [bench.errand(), "serve", "--http", f"127.0.0.1:{port}", "--threads", "1", "--backend",
+                   name.split()[1], root]
+    else:
+        command = ["nginx", "-c", configure(bench, name, root, port)]
+    process = bench.start(command, cpu=common.SERVER_CPU, cgroup=cgroup, stdout=subprocess.DEVNULL)
+    bench.wait_port(port, process)
+    return process
+
+
+def configure(bench, name, root, port):
     prefix = f"{bench.work}/nginx-{port}"
     os.makedirs(prefix, exist_ok=True)
     setting = variants()[name]
@@ -58,9 +74,6 @@ def start(bench, name, root, port, cgroup=None):
     text = CONFIGURATION.format(
         cpu_mask="01", descriptors=limit, connections=min(16384, limit - 64), prefix=prefix, port=port, root=root,
         sendfile=setting["sendfile"], nopush=setting["sendfile"], extra=setting.get("extra", ""))
-    with open(f"{prefix}/nginx.conf", "w") as file:
-        file.write(text)
+    common.write(f"{prefix}/nginx.conf", text)
     bench.keep(name.replace(",", "").replace(" ", "-") + ".conf", text)
-    process = bench.start(["nginx", "-p", prefix, "-c", f"{prefix}/nginx.conf"], cpu=0, cgroup=cgroup)
-    bench.wait_port(port, process)
-    return process
+    return f"{prefix}/nginx.conf"

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: MIT
+"""bench-idle: the memory of idle keep-alive connections, after one request was served on each."""
+import json
+import re
+import subprocess
+import time
+
+import common
+import servers
+from common import Spread, figure
+
+CONNECTIONS, PORT = 10000, 8099
+SERVERS = [*servers.ERRAND, "nginx sendfile"]
+
+
+def memory(pid):
+    """Bytes of a process tree: private memory, and mappings of io_uring's rings, which are not counted as private."""
+    private = rings = 0
+    for each in common.descendants(pid):
+        private += sum(int(size) for size in re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB",
+                                                        common.read(f"/proc/{each}/smaps_rollup"), re.M))
+        for mapping in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", common.read(f"/proc/{each}/smaps")):
+            if "[io_uring]" in mapping.split("\n")[0]:
+                sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB", mapping, re.M))
+                rings += int(sizes["Size"]) - int(sizes["Private_Clean"]) - int(sizes["Private_Dirty"])
+    return {"private": private * 1024, "rings": rings * 1024}
+
+
+def once(bench, name, root, paths):
+    server = servers.start(bench, name, root, PORT)
+    time.sleep(0.3)
+    before = memory(server.pid)
+    client = bench.start([bench.program("load"), f"127.0.0.1:{PORT}", "--paths", paths, "--connections",
+                          str(CONNECTIONS), "--each", "1", "--seconds", "60", "--hold"], cpu=common.CLIENT_CPU,
+                         stdin=subprocess.PIPE)
+    answers = json.loads(client.stdout.readline())
+    time.sleep(1)  # whatever a server gives back when it is quiet
+    after = memory(server.pid)
+    client.communicate("")
+    bench.children.remove(client)
+    bench.stop(server)
+    return {"name": name, "before": before, "after": after, "answered": answers["connections_done"], "answers": answers}
+
+
+def measure(bench):
+    root, paths = f"{bench.work}/files", f"{bench.work}/paths"
+    files = common.many_files(root, 100, 8192)
+    common.write(paths, "".join(f"{path} {length}\n" for path, length in files))
+    names = bench.wanted(SERVERS)
+    raw = bench.data["rounds"] = []
+    for number, order in common.interleaved(bench.rounds(3), names):
+        for name in order:
+            raw.append({"round": number, **once(bench, name, root, paths)})
+    bench.say(f"{CONNECTIONS} idle keep-alive connections, one request served on each: private memory of the whole server, "
+              f"io_uring's rings added, in bytes a connection")
+    rows, whole = [], {}
+    for name in names:
+        rounds = [row for row in raw if row["name"] == name]
+        whole[name] = Spread((row["after"]["private"] + row["after"]["rings"]) / CONNECTIONS for row in rounds)
+        growth = Spread((row["after"]["private"] + row["after"]["rings"] - row["before"]["private"] -
+                         row["before"]["rings"]) / CONNECTIONS for row in rounds)
+        rows.append([name, whole[name], growth, *(figure(rounds[0][when][what] / 1024) for when in ("before", "after")
+                                                  for what in ("private", "rings")),
+                     min(row["answered"] for row in rounds)])
+    bench.table(["", "whole process", "less its baseline", "KiB private before", "rings", "KiB private after", "rings",
+                 "answered"], rows)
+    bench.say()
+    for name in names:
+        if name in servers.ERRAND:
+            bench.target(f"{name}: bytes a connection, whole process", whole[name].median, 1024, False)
+    bench.bars("idle", f"memory of one idle connection of {CONNECTIONS}", "bytes",
+               [(name, whole[name], name in servers.ERRAND) for name in names])
