@@ -30,6 +30,9 @@ int errand_source_set_timer(errand_source *source, int64_t first_ns, int64_t per
         return -EPERM;
     if (source->type != &timer_type || first_ns < 0 || period_ns < 0)
         return -EINVAL;
+    int result = heap_reserve(&queue->timers, queue->timers.count + 1);
+    if (result < 0)
+        return result;
     int64_t now = queue_clock();
     source->count = 0;
     source->period = period_ns;
@@ -44,5 +47,8 @@ int errand_source_timer(errand_queue *queue, int64_t first_ns, int64_t period_ns
     int result = source_new(queue, &timer_type, user_data, out);
     if (result < 0)
         return result;
-    return errand_source_set_timer(*out, first_ns, period_ns);
+    result = errand_source_set_timer(*out, first_ns, period_ns);
+    if (result < 0)
+        errand_source_stop(*out);
+    return result;
 }
