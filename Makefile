@@ -12,7 +12,7 @@ all: $(BUILD)/build.ninja
 	@ln -sf cli/errand $(BUILD)/errand; ln -sf src/liberrand.so src/liberrand.a $(BUILD)/
 
 $(BUILD)/build.ninja: | setup
-	@meson setup $(BUILD) --buildtype=release -Ddefault_library=both > $(BUILD).log || { cat $(BUILD).log; exit 1; }
+	@meson setup $(BUILD) --buildtype=release > $(BUILD).log || { cat $(BUILD).log; exit 1; }
 	@rm -f $(BUILD).log
 
 # Installs the Debian packages that are missing (or prints the line to run where it may not).

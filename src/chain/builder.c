@@ -17,15 +17,18 @@ struct long_path {
 
 void chain_init(errand_chain *chain, struct chain_context *context)
 {
-    *chain = (struct errand_chain){
-        .context = context, .state = CHAIN_DESCRIBED, .failed_step = -1, .hand_over = -1, .timer.kind = OWNER_CHAIN};
+    memset(chain, 0, offsetof(struct errand_chain, paths)); /* steps and paths are written before they are read */
+    chain->context = context;
+    chain->state = CHAIN_DESCRIBED;
+    chain->failed_step = chain->hand_over = -1;
+    chain->timer.kind = OWNER_CHAIN;
 }
 
 void chain_release(errand_chain *chain)
 {
     for (unsigned i = 0; i < chain->steps_count; i++)
         if (chain->steps[i].kind == ERRAND_STEP_OPEN && chain->steps[i].root)
-            root_release(chain->steps[i].root);
+            root_leave(chain->steps[i].root);
     while (chain->long_paths) {
         struct long_path *path = chain->long_paths;
         chain->long_paths = path->next;
@@ -114,9 +117,12 @@ int errand_step_open(errand_chain *chain, int dir_fd, const char *path, int flag
         return stick(chain, -EBADF);
     if (!(step->path = keep_path(chain, path)))
         return chain->sticky;
-    if (root)
-        atomic_fetch_add_explicit(&root->references, 1, memory_order_relaxed);
     step->root = root;
+    if (root) {
+        root_use(root);
+        step->path_hash = seen_hash((uint64_t)dir_fd, step->path);
+        seen_prefetch(chain->context->seen, step->path_hash);
+    }
     step->file = dir_fd;
     step->open_flags = (unsigned)(flags | O_CLOEXEC | O_NONBLOCK);
     step->mode = mode;
@@ -241,7 +247,7 @@ int errand_chain_drop_following(errand_chain *chain)
     while (chain->steps_count > chain->current + 1u) {
         struct step *step = &chain->steps[--chain->steps_count];
         if (step->kind == ERRAND_STEP_OPEN && step->root)
-            root_release(step->root);
+            root_leave(step->root);
     }
     return 0;
 }

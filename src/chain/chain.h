@@ -62,7 +62,10 @@ struct step {
         int64_t how;
     };
     int64_t offset;
-    int64_t range; /* sendfile: bytes of the file, or ERRAND_TO_END */
+    union {
+        int64_t range;      /* sendfile: bytes of the file, or ERRAND_TO_END */
+        uint64_t path_hash; /* open, beneath a root */
+    };
     union {
         uint64_t bytes;     /* open: the file's size, once known */
         uint64_t file_sent; /* sendfile: bytes of the file, read into the buffer or sent */

@@ -19,9 +19,14 @@ enum file_call { CALL_OPEN = 1, CALL_STAT, CALL_READ, CALL_CLOSE };
 
 enum run_state { RUN_WAITING, RUN_RUNNING, RUN_DONE };
 
-/* Where a root's or a plain directory's descriptor comes from; held by reference while chains and runs use it. */
+/*
+ * Where a root's or a plain directory's descriptor comes from. Chains are counted without atomic operations, which would
+ * cost a fifth of what the library does for a chain: all of them, and the registration, hold one reference together.
+ */
 struct root {
-    _Atomic uint32_t references;
+    _Atomic uint32_t references; /* of runs, on any thread; one for chains and registration */
+    uint32_t chains;             /* queue's thread only */
+    bool removed;
     void (*dispose)(struct root *);
     int fd;           /* ours */
     uint32_t lane;    /* of its device */
@@ -63,5 +68,17 @@ struct file_run *run_new(const char *path);
 /* Frees the run and all that it owns but its descriptor, which must be closed or taken. On a worker, buffers is NULL. */
 void run_free(struct file_run *run, struct buffer_pool *buffers);
 void root_release(struct root *root);
+
+/* A chain begins to use a root, and ends. */
+static inline void root_use(struct root *root)
+{
+    root->chains++;
+}
+
+static inline void root_leave(struct root *root)
+{
+    if (--root->chains == 0 && root->removed)
+        root_release(root);
+}
 
 #endif

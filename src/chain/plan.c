@@ -42,7 +42,7 @@ enum chain_next plan_open(errand_chain *chain, struct step *step)
     op->how = (struct open_how){.flags = (uint64_t)step->open_flags,
                                 .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_CACHED};
     if (context->read_files && root->read_inline && is_read_file(chain, step) &&
-        seen_holds(context->seen, seen_hash((uint64_t)step->file, step->path), context->now)) {
+        seen_holds(context->seen, step->path_hash, context->now)) {
         op->kind = OP_READ_FILE;
         op->buffer = step[1].buffer;
         op->length = step[1].length;
@@ -246,7 +246,7 @@ void note_seen(errand_chain *chain, const struct step *open)
     const struct step *read = open + 1;
     if (open->bytes % 4096 == 0 && open->bytes < (uint64_t)read->offset + read->length)
         return;
-    seen_note(chain->context->seen, seen_hash((uint64_t)open->file, open->path), chain->context->now);
+    seen_note(chain->context->seen, open->path_hash, chain->context->now);
 }
 
 static void took_call(errand_chain *chain, struct file_run *run, unsigned n)

@@ -18,6 +18,10 @@ struct seen {
 };
 
 uint64_t seen_hash(uint64_t root, const char *path);
+static inline void seen_prefetch(const struct seen *seen, uint64_t hash)
+{
+    __builtin_prefetch(&seen->entries[hash % SEEN_ENTRIES]);
+}
 bool seen_holds(const struct seen *seen, uint64_t hash, int64_t now);
 void seen_note(struct seen *seen, uint64_t hash, int64_t now);
 

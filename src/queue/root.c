@@ -153,7 +153,9 @@ int errand_root_remove(errand_queue *queue, int handle)
     for (unsigned i = 0; i < ROOTS_LIMIT; i++)
         if (queue->roots.entries[i] == root)
             queue->roots.entries[i] = NULL;
-    root_release(root);
+    root->removed = true;
+    if (root->chains == 0)
+        root_release(root);
     return 0;
 }
 

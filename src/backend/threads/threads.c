@@ -135,22 +135,26 @@ static void threads_forget(struct backend *backend, int fd)
         watch_trim(threads, fd);
 }
 
-/* The operation that an event of epoll lets go on and that is then done. The event's bits are used up one by one. */
-static struct op *take_event(struct threads *threads, struct epoll_event *event)
+/* The operation that one direction of an event lets go on and that is then done; or NULL. */
+static struct op *take_event(struct threads *threads, const struct epoll_event *event, bool output)
 {
     struct watch *watch = watch_of(threads, event->data.fd);
-    uint32_t broken = event->events & (EPOLLERR | EPOLLHUP);
-    for (int output = 0; output < 2; output++) {
-        struct op *op = output ? watch->out : watch->in;
-        if (!op || !(event->events & ((output ? EPOLLOUT : EPOLLIN) | broken)))
-            continue;
-        if (!try_now(threads, op))
-            continue;
+    struct op *op = output ? watch->out : watch->in;
+    uint32_t asked = (output ? EPOLLOUT : EPOLLIN) | EPOLLERR | EPOLLHUP;
+    if (op && (event->events & asked) && try_now(threads, op)) {
         watch_remove(threads, op, op->owner == OWNER_SOURCE);
         return op;
     }
-    watch_trim(threads, event->data.fd); /* also what nobody waits for any more: epoll would say it for ever */
+    if (output)
+        watch_trim(threads, event->data.fd); /* what nobody waits for any more epoll would say for ever */
     return NULL;
+}
+
+static void drain_wake(int event_fd)
+{
+    uint64_t ignored;
+    ssize_t n = read(event_fd, &ignored, sizeof ignored);
+    (void)n;
 }
 
 static struct op *threads_next(struct backend *backend)
@@ -162,20 +166,16 @@ static struct op *threads_next(struct backend *backend)
     struct list *node = list_take(&threads->done);
     if (node)
         return container_of(node, struct op, node);
-    while (threads->at < threads->count && threads->receive_count > 0) {
-        struct epoll_event *event = &threads->events[threads->at];
-        struct op *op = NULL;
-        if (event->data.fd == pool_event_fd(backend->pool)) {
-            uint64_t ignored;
-            ssize_t n = read(event->data.fd, &ignored, sizeof ignored);
-            (void)n;
-        } else {
-            op = take_event(threads, event);
+    while (threads->at < 2 * threads->count && threads->receive_count > 0) {
+        const struct epoll_event *event = &threads->events[threads->at / 2];
+        bool output = threads->at++ % 2;
+        if (event->data.fd != pool_event_fd(backend->pool)) {
+            struct op *op = take_event(threads, event, output);
+            if (op)
+                return op;
+        } else if (!output) {
+            drain_wake(event->data.fd);
         }
-        if (!op)
-            threads->at++;
-        else
-            return op;
     }
     return NULL;
 }
@@ -184,13 +184,13 @@ static bool threads_has_next(struct backend *backend)
 {
     struct threads *threads = container_of(backend, struct threads, backend);
     return !list_is_empty(&threads->done) || pool_has_done(backend->pool) ||
-           (threads->at < threads->count && threads->receive_count > 0);
+           (threads->at < 2 * threads->count && threads->receive_count > 0);
 }
 
 static int threads_wait(struct backend *backend, int64_t timeout_ns)
 {
     struct threads *threads = container_of(backend, struct threads, backend);
-    if (threads->at < threads->count)
+    if (threads->at < 2 * threads->count)
         return 0;
     struct timespec time = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
     if (timeout_ns != 0 && !pool_sleep(backend->pool))

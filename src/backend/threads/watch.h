@@ -23,7 +23,8 @@ struct threads {
     uint32_t watches_room;
     struct list done; /* operations that were cancelled */
     struct epoll_event events[EVENTS];
-    int count, at;
+    int count; /* of events from the last wait */
+    int at;    /* the next to look at: twice its index, and 1 for output */
     char *receive_memory;
     void **receive_free;
     uint32_t receive_count, receive_buffers, receive_size;

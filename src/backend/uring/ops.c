@@ -32,12 +32,15 @@ void uring_recycle(struct backend *backend, void *buffer)
 /*
  * Open, read and close as one hard-linked group (a short read would break a soft one and leave the file open). All three
  * complete while they are submitted: the name is cached or the open fails, the read takes resident pages or fails.
- * The open's completion comes only if it failed; the close's always, and last: then the direct descriptor is free.
+ * The open's completion comes only if it failed, the read's only if it failed or was short (to io_uring that is a
+ * failure); the close's always, and last: then the direct descriptor is free.
  */
 static void prepare_read_file(struct uring *uring, struct op *op)
 {
     op->direct = uring->direct_free[--uring->direct_count];
     op->open_result = 0;
+    op->result = length_of(op);
+    uring->immediate++;
     op->how.flags &= ~(uint64_t)O_CLOEXEC; /* a direct descriptor is never inherited, and refuses the flag */
     struct io_uring_sqe *open = uring_entry(uring, 3);
     io_uring_prep_openat2_direct(open, op->fd, op->path, &op->how, op->direct);
@@ -46,7 +49,7 @@ static void prepare_read_file(struct uring *uring, struct op *op)
     struct io_uring_sqe *read = io_uring_get_sqe(&uring->ring);
     io_uring_prep_read(read, op->direct, op->buffer, length_of(op), (uint64_t)op->offset);
     read->rw_flags = RWF_NOWAIT;
-    read->flags |= IOSQE_FIXED_FILE | IOSQE_IO_HARDLINK;
+    read->flags |= IOSQE_FIXED_FILE | IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS;
     io_uring_sqe_set_data64(read, user_data_of(op, PART_READ));
     struct io_uring_sqe *close = io_uring_get_sqe(&uring->ring);
     io_uring_prep_close_direct(close, op->direct);
@@ -61,8 +64,14 @@ static void prepare_close_first(struct uring *uring, int fd)
     io_uring_sqe_set_data64(sqe, USER_DATA_NOBODY);
 }
 
+static bool is_immediate(const struct op *op)
+{
+    return op->kind == OP_OPEN || op->kind == OP_READ || op->kind == OP_CLOSE;
+}
+
 static void prepare(struct uring *uring, struct op *op)
 {
+    uring->immediate += is_immediate(op);
     if (op->kind == OP_SEND && op->close_first >= 0)
         prepare_close_first(uring, op->close_first);
     struct io_uring_sqe *sqe = uring_entry(uring, 1);
@@ -145,6 +154,7 @@ static struct op *took_part(struct uring *uring, struct op *op, enum part part, 
         op->result = result;
     if (part != PART_CLOSE)
         return NULL;
+    uring->immediate--;
     free_direct(uring, op);
     return op;
 }
@@ -174,6 +184,7 @@ static struct op *took(struct uring *uring, const struct io_uring_cqe *cqe)
     if (part != PART_WHOLE)
         return took_part(uring, op, part, cqe->res);
     op->result = cqe->res;
+    uring->immediate -= is_immediate(op);
     if (op->kind == OP_RECEIVE_ANY)
         took_received(uring, op, cqe);
     else if (op->kind == OP_ACCEPT)

@@ -136,15 +136,21 @@ static bool uring_has_next(struct backend *backend)
     return io_uring_cq_ready(&uring->ring) > 0 || pool_has_done(backend->pool);
 }
 
+/*
+ * Operations that complete while they are submitted are waited for all at once: the kernel runs what links and
+ * deferred work are left only as far as it must for the number asked for (about 20 a time since Linux 6.8).
+ */
 static int enter(struct uring *uring, int64_t timeout_ns)
 {
     struct io_uring_cqe *cqe;
-    if (timeout_ns == 0)
+    unsigned done = io_uring_cq_ready(&uring->ring);
+    unsigned wanted = uring->immediate > done ? uring->immediate : done + 1;
+    if (timeout_ns == 0 && uring->immediate <= done)
         return io_uring_submit_and_get_events(&uring->ring);
-    if (timeout_ns < 0)
-        return io_uring_submit_and_wait(&uring->ring, 1);
+    if (timeout_ns <= 0)
+        return io_uring_submit_and_wait(&uring->ring, wanted);
     struct __kernel_timespec time = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
-    return io_uring_submit_and_wait_timeout(&uring->ring, &cqe, 1, &time, NULL);
+    return io_uring_submit_and_wait_timeout(&uring->ring, &cqe, wanted, &time, NULL);
 }
 
 static int uring_wait(struct backend *backend, int64_t timeout_ns)
