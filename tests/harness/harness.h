@@ -6,9 +6,9 @@
  *     TEST_EACH_BACKEND(opens_a_queue) { errand_queue *queue = open_queue(backend, NULL); ... }
  *
  * Every test runs in a forked child in a process group of its own, within a time limit, with a temporary directory
- * of its own. It fails by a CHECK that does not hold, a crash, a sanitizer's report, the time limit, a descriptor that
- * it leaks, or a thread or a child process that it leaves behind. Whatever it mounted beneath its directory is unmounted
- * and the directory removed, also when it dies.
+ * of its own. It fails by a CHECK that does not hold, a crash, a sanitizer's report, the time limit, a descriptor
+ * that it leaks, or a thread or a child process that it leaves behind. Whatever it mounted beneath its directory is
+ * unmounted and the directory removed, also when it dies.
  *
  *     program [--list] [--verbose] [PART OF A NAME]...
  *
