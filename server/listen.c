@@ -25,7 +25,7 @@ bool listen_address_set_host(struct listen_address *address, const char *host, s
     text[length] = '\0';
     struct listen_address result = {0};
     if (strcmp(text, "localhost") == 0)
-        strcpy(text, "127.0.0.1");
+        memcpy(text, "127.0.0.1", sizeof "127.0.0.1");
     if (inet_pton(AF_INET, text, &result.v4.sin_addr) == 1) {
         result.any.sa_family = AF_INET;
         result.length = sizeof result.v4;

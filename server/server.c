@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Starts the workers, and stops them: what concerns the process as a whole. */
-#include "server.h"
+#include "shared.h"
 #include "http/mime.h"
 #include "log.h"
 

@@ -3,7 +3,7 @@
 #include "worker.h"
 #include "http/session.h"
 #include "log.h"
-#include "server.h"
+#include "shared.h"
 
 #include <errno.h>
 #include <malloc.h>
