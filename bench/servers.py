@@ -2,7 +2,6 @@
 """The servers that are measured: `errand serve`, and nginx as it serves static files at the least cost."""
 import os
 import resource
-import subprocess
 
 import common
 
@@ -61,7 +60,9 @@ def start(bench, name, root, port, cgroup=None):
                    name.split()[1], root]
     else:
         command = ["nginx", "-c", configure(bench, name, root, port)]
-    process = bench.start(command, cpu=common.SERVER_CPU, cgroup=cgroup, stdout=subprocess.DEVNULL)
+    process = bench.start(command, cpu=common.SERVER_CPU, cgroup=cgroup)
+    if name in ERRAND:
+        process.stdout.readline()  # it prints its address when it listens for good; before, it tries the port
     bench.wait_port(port, process)
     return process
 

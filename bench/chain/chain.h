@@ -27,7 +27,7 @@ struct chain_bench {
     char (*paths)[16];
     uint32_t *order; /* a random permutation of the files, walked over and over */
     uint32_t position;
-    uint64_t begun, ended;
+    uint64_t begun, ended, before; /* before: ended when the clocks started */
     int64_t started_ns, deadline_ns;
     int64_t user_us, system_us; /* CPU used before the start */
 };
@@ -35,7 +35,10 @@ struct chain_bench {
 /* Reads the options, reads every file once so that all are in the page cache, and shuffles. Exits on an error. */
 void chain_setup(struct chain_bench *bench, int argc, char **argv);
 
-/* Starts the clocks. Whatever a program sets up once (rings, pools) it sets up before. */
+/*
+ * Begins. Whatever a program sets up once (rings, pools) it sets up before, and the clocks start only when every file
+ * was read once in the program's own way: what is measured is not how a program warms up.
+ */
 void chain_start(struct chain_bench *bench);
 
 /* The next file to read, or CHAIN_NONE when the time is over. */
