@@ -60,9 +60,18 @@ void check_idle(errand_queue *queue)
     CHECK_INT(stats.transfer_bytes, 0);
 }
 
+static bool is_idle(void *context)
+{
+    struct errand_stats stats = stats_of(context);
+    return !stats.chains && !stats.sources && !stats.operations && !stats.files_waiting && !stats.stuck &&
+           !stats.descriptors && !stats.transfer_bytes;
+}
+
 void close_queue(errand_queue *queue)
 {
     no_event(queue);
+    /* What a cancelled chain had opened a worker may still be closing. */
+    run_until(queue, is_idle, queue);
     check_idle(queue);
     CHECK_INT(errand_queue_close(queue), 0);
 }
@@ -105,8 +114,10 @@ bool run_until(errand_queue *queue, bool (*condition)(void *context), void *cont
         int count = errand_queue_wait(queue, &event, 1, ERRAND_MILLISECOND);
         if (!CHECK_INT(count, 0))
             return false;
-        if (!CHECK(now_ns() < end))
+        if (now_ns() >= end) {
+            FAIL("what was waited for did not come about");
             return false;
+        }
     }
     return true;
 }
