@@ -55,6 +55,7 @@ struct backend {
     const struct backend_ops *ops;
     struct pool *pool;
     bool read_files; /* performs OP_READ_FILE */
+    bool defers;     /* submit() performs no OP_OPEN, it only prepares it */
 };
 
 extern const struct backend_ops uring_backend, threads_backend;

@@ -87,6 +87,18 @@ static int64_t sendfile_now(const struct op *op)
     return sendfile_without_signal(op->socket, op->fd, op->offset, length);
 }
 
+static int64_t read_file_now(struct op *op)
+{
+    int64_t fd = open_now(op);
+    op->open_result = fd < 0 ? (int32_t)fd : 0;
+    if (fd < 0)
+        return fd;
+    op->fd = (int32_t)fd;
+    int64_t result = read_now(op);
+    close((int)fd);
+    return result;
+}
+
 void call_now(struct op *op)
 {
     switch ((enum op_kind)op->kind) {
@@ -94,6 +106,7 @@ void call_now(struct op *op)
     case OP_STAT: op->result = stat_of(op->fd, op->stat); return;
     case OP_READ: op->result = read_now(op); return;
     case OP_CLOSE: op->result = close(op->fd) < 0 && errno != EINTR ? -errno : 0; return;
+    case OP_READ_FILE: op->result = read_file_now(op); return;
     case OP_SENDFILE: op->result = sendfile_now(op); return;
     case OP_SHUTDOWN: op->result = shutdown(op->socket, (int)op->flags) < 0 ? -errno : 0; return;
     default: op->result = -EINVAL; return;

@@ -29,4 +29,13 @@ static inline int sized_copy(void *ours, size_t our_size, size_t least, const vo
     return 0;
 }
 
+/* The caller's struct itself if it is of our size, else a copy in *ours; NULL: *error says why not. */
+static inline const void *sized_view(const void *theirs, void *ours, size_t our_size, int *error)
+{
+    size_t size;
+    memcpy(&size, theirs, sizeof size);
+    *error = size == our_size ? 0 : sized_copy(ours, our_size, our_size, theirs);
+    return *error ? NULL : size == our_size ? theirs : ours;
+}
+
 #endif

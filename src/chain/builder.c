@@ -26,9 +26,8 @@ void chain_init(errand_chain *chain, struct chain_context *context)
 
 void chain_release(errand_chain *chain)
 {
-    for (unsigned i = 0; i < chain->steps_count; i++)
-        if (chain->steps[i].kind == ERRAND_STEP_OPEN && chain->steps[i].root)
-            root_leave(chain->steps[i].root);
+    for (uint64_t left = chain->rooted; left; left &= left - 1)
+        root_leave(chain->steps[__builtin_ctzll(left)].root);
     while (chain->long_paths) {
         struct long_path *path = chain->long_paths;
         chain->long_paths = path->next;
@@ -120,6 +119,7 @@ int errand_step_open(errand_chain *chain, int dir_fd, const char *path, int flag
     step->root = root;
     if (root) {
         root_use(root);
+        chain->rooted |= UINT64_C(1) << chain->steps_count;
         step->path_hash = seen_hash((uint64_t)dir_fd, step->path);
         seen_prefetch(chain->context->seen, step->path_hash);
     }
@@ -245,9 +245,10 @@ int errand_chain_drop_following(errand_chain *chain)
     if (!chain->in_call)
         return -EPERM;
     while (chain->steps_count > chain->current + 1u) {
-        struct step *step = &chain->steps[--chain->steps_count];
-        if (step->kind == ERRAND_STEP_OPEN && step->root)
-            root_leave(step->root);
+        uint64_t bit = UINT64_C(1) << --chain->steps_count;
+        if (chain->rooted & bit)
+            root_leave(chain->steps[chain->steps_count].root);
+        chain->rooted &= ~bit;
     }
     return 0;
 }

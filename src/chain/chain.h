@@ -61,7 +61,10 @@ struct step {
         int64_t open_flags;
         int64_t how;
     };
-    int64_t offset;
+    union {
+        int64_t offset;
+        struct root *root; /* open: in use by the chain; NULL: a plain directory */
+    };
     union {
         int64_t range;      /* sendfile: bytes of the file, or ERRAND_TO_END */
         uint64_t path_hash; /* open, beneath a root */
@@ -74,34 +77,37 @@ struct step {
         uint32_t mode;      /* open */
         uint32_t head_sent; /* sendfile: bytes of the head, in the buffer or sent */
     };
-    uint32_t lane;     /* open: of the file's device */
-    struct root *root; /* open: a reference; NULL: AT_FDCWD */
+    uint32_t lane; /* of the file's device */
     int64_t result;
 };
 
 #define CHAIN_PATH_ROOM 104
 
+/* In order of use: the first three cache lines are all that a chain of one segment needs besides its first step. */
 struct errand_chain {
-    struct list node; /* among the ready, runnable, or waiting for a buffer */
-    struct op op;     /* the one under way */
-    struct heap_node timer;
+    struct op op; /* the one under way */
     struct chain_context *context;
+    struct list node; /* among the runnable, or waiting for a buffer */
     uint8_t state;
     uint8_t steps_count, current;
     uint8_t in_call;
     int16_t failed_step;
     int16_t hand_over; /* step that opened the file, or -1 */
-    int32_t sticky;    /* the first error while describing */
     int32_t error;     /* the outcome */
     int32_t stopped;   /* cancelled or out of time: the error to end with */
+    int32_t sticky;    /* the first error while describing */
     uint16_t failed_kind;
     uint16_t paths_used;
-    int64_t deadline, stall_ns, progressed; /* progressed: when a step last ended or bytes moved */
     uint64_t moved;
     void *user_data;
+    int64_t progressed; /* when a step last ended or bytes moved */
+    struct heap_node timer;
+    uint64_t rooted; /* a bit for each open step that uses a root */
+    uint32_t files;  /* open, and the chain's */
+    struct long_path *long_paths;
     char *buffer; /* transfer buffer in use by the current step: data from `start` to `end` is unsent */
     size_t buffer_size, start, end;
-    struct long_path *long_paths;
+    int64_t deadline, stall_ns;
     char paths[CHAIN_PATH_ROOM];
     struct step steps[];
 };
@@ -162,6 +168,22 @@ struct step *chain_file(errand_chain *chain, struct step *step);
 
 /* Whether no step from `from` on needs the file that step `opener` opened, but for closing it. */
 bool chain_file_is_spent(const errand_chain *chain, unsigned opener, unsigned from);
+
+/* A file has become the chain's to close; is so no longer. */
+static inline void file_gained(errand_chain *chain, struct step *file, int fd, unsigned facts)
+{
+    file->fd = fd;
+    file->facts = (uint16_t)(FILE_OPEN | FILE_OWNED | facts);
+    chain->files++;
+    chain->context->descriptors++;
+}
+
+static inline void file_gone(errand_chain *chain, struct step *file, unsigned facts)
+{
+    file->facts = (uint16_t)facts;
+    chain->files--;
+    chain->context->descriptors--;
+}
 
 /* Whether closing it does not wait. */
 static inline bool file_closes_inline(const struct step *file)

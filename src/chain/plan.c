@@ -227,14 +227,12 @@ enum chain_next plan_fill(errand_chain *chain, struct step *file, int64_t offset
 
 static void took_opened(errand_chain *chain, struct step *step, const struct file_run *run)
 {
-    step->facts = FILE_OPEN | FILE_OWNED;
+    unsigned facts = 0;
     if (step->root && step->root->open_inline && !run->crossed && opens_quietly(step))
-        step->facts |= FILE_INLINE | (step->root->read_inline ? FILE_READABLE : 0);
-    chain->context->descriptors++;
-    if (run->fd >= 0)
-        step_done(chain, run->fd);
-    else
-        step_done(chain, -1); /* opened and closed again in this run */
+        facts = FILE_INLINE | (step->root->read_inline ? FILE_READABLE : 0);
+    step->lane = run->lane;
+    file_gained(chain, step, run->fd, facts);
+    step_done(chain, run->fd); /* -1: closed again in this run */
 }
 
 /* A path that may go out as one segment next time: see took_read_file() for the exception. */
@@ -267,8 +265,7 @@ static void took_call(errand_chain *chain, struct file_run *run, unsigned n)
     case CALL_CLOSE:
         if (file->kind == ERRAND_STEP_OPEN)
             note_seen(chain, file);
-        file->facts = 0;
-        chain->context->descriptors--;
+        file_gone(chain, file, 0);
         if (step->kind == ERRAND_STEP_CLOSE && chain->state == CHAIN_RUNNING)
             step_done(chain, 0);
         return;
@@ -278,12 +275,11 @@ static void took_call(errand_chain *chain, struct file_run *run, unsigned n)
 /* Gives the lender back its descriptor; a caller's was duplicated, and from now on the step works on that. */
 static void take_descriptor_back(errand_chain *chain, struct step *file, const struct file_run *run)
 {
-    if (run->fd >= 0 && !(file->facts & FILE_OWNED) && !run->borrowed) {
-        file->facts |= FILE_OWNED;
-        chain->context->descriptors++;
-    }
-    file->fd = run->fd;
     file->facts &= (uint16_t)~FILE_LENT;
+    file->lane = run->lane;
+    if (!(file->facts & FILE_OWNED) && !run->borrowed)
+        file_gained(chain, file, run->fd, file->facts);
+    file->fd = run->fd;
 }
 
 void took_run(errand_chain *chain)
@@ -302,14 +298,8 @@ void took_run(errand_chain *chain)
     for (unsigned n = 0; n < run->done && (n == 0 || chain->state == CHAIN_RUNNING || run->calls[n].call == CALL_CLOSE);
          n++)
         took_call(chain, run, n);
-    if (run->calls[0].call == CALL_OPEN && run->done > 0 && (file->facts & FILE_OWNED)) {
-        file->fd = run->fd;
-        file->lane = run->lane;
-    }
-    if (run->done < run->count && run->calls[run->done].call == CALL_CLOSE && run->fd < 0) {
-        file->facts = 0; /* close failed, which closes all the same */
-        chain->context->descriptors--;
-    }
+    if (run->done < run->count && run->calls[run->done].call == CALL_CLOSE && run->fd < 0)
+        file_gone(chain, file, 0); /* close failed, which closes all the same */
     if (run->done < run->count && chain->state == CHAIN_RUNNING) {
         chain->current = run->calls[run->done].step;
         struct step *failed = &chain->steps[chain->current];
@@ -329,7 +319,7 @@ void chain_abandoned(errand_chain *chain)
         if (!(file->facts & FILE_LENT))
             continue;
         if (file->facts & FILE_OWNED)
-            chain->context->descriptors--;
+            file_gone(chain, file, 0);
         file->facts = 0;
     }
 }

@@ -30,13 +30,32 @@ static uint16_t second(int64_t now)
     return (uint16_t)(now / INT64_C(1000000000));
 }
 
-bool seen_holds(const struct seen *seen, uint64_t hash, int64_t now)
+static uint16_t age(uint64_t entry, int64_t now)
 {
-    uint64_t entry = seen->entries[hash % SEEN_ENTRIES];
-    return entry >> 16 == hash >> 16 && (uint16_t)(second(now) - (uint16_t)entry) < SEEN_SECONDS;
+    return (uint16_t)(second(now) - (uint16_t)entry);
 }
 
+bool seen_holds(const struct seen *seen, uint64_t hash, int64_t now)
+{
+    const struct seen_bucket *bucket = &seen->buckets[hash % SEEN_BUCKETS];
+    for (int i = 0; i < SEEN_WAYS; i++)
+        if (bucket->ways[i] >> 16 == hash >> 16)
+            return age(bucket->ways[i], now) < SEEN_SECONDS;
+    return false;
+}
+
+/* In the place of its last note, or of the oldest. */
 void seen_note(struct seen *seen, uint64_t hash, int64_t now)
 {
-    seen->entries[hash % SEEN_ENTRIES] = (hash & ~UINT64_C(0xffff)) | second(now);
+    struct seen_bucket *bucket = &seen->buckets[hash % SEEN_BUCKETS];
+    int place = 0;
+    for (int i = 0; i < SEEN_WAYS; i++) {
+        if (bucket->ways[i] >> 16 == hash >> 16) {
+            place = i;
+            break;
+        }
+        if (bucket->ways[i] == 0 || age(bucket->ways[i], now) > age(bucket->ways[place], now))
+            place = i;
+    }
+    bucket->ways[place] = (hash & ~UINT64_C(0xffff)) | second(now);
 }

@@ -10,18 +10,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define SEEN_ENTRIES 65536u
+#define SEEN_BUCKETS 4096u
+#define SEEN_WAYS    8 /* a bucket is one cache line: a look-up that misses the cache brings in no more than that */
 #define SEEN_SECONDS 10
 
 struct seen {
-    uint64_t entries[SEEN_ENTRIES]; /* 48 bits of a path's hash, 16 of the second in which it was noted */
+    struct seen_bucket {
+        uint64_t ways[SEEN_WAYS]; /* 48 bits of a path's hash, 16 of the second in which it was noted */
+    } buckets[SEEN_BUCKETS];
 };
 
 uint64_t seen_hash(uint64_t root, const char *path);
 static inline void seen_prefetch(const struct seen *seen, uint64_t hash)
 {
-    __builtin_prefetch(&seen->entries[hash % SEEN_ENTRIES]);
+    __builtin_prefetch(&seen->buckets[hash % SEEN_BUCKETS]);
 }
+
 bool seen_holds(const struct seen *seen, uint64_t hash, int64_t now);
 void seen_note(struct seen *seen, uint64_t hash, int64_t now);
 

@@ -169,8 +169,7 @@ static void close_with_last_send(errand_chain *chain, struct step *file)
         !chain_file_is_spent(chain, (unsigned)(file - chain->steps), chain->current + 1u))
         return;
     chain->op.close_first = file->fd;
-    file->facts = FILE_CLOSED_EARLY | (file->facts & FILE_KNOWN);
-    chain->context->descriptors--;
+    file_gone(chain, file, FILE_CLOSED_EARLY | (file->facts & FILE_KNOWN));
 }
 
 static enum chain_next send_buffer(errand_chain *chain, struct step *step, struct step *file)

@@ -4,16 +4,17 @@
 
 int errand_send_file(errand_queue *queue, const struct errand_send_file *given, errand_id *id)
 {
-    struct errand_send_file job;
+    struct errand_send_file copy;
     if (!given)
         return -EINVAL;
-    int result = sized_copy(&job, sizeof job, sizeof job, given);
+    int result;
+    const struct errand_send_file *job = sized_view(given, &copy, sizeof copy, &result);
     errand_chain *chain;
     if (result == 0)
-        result = job_begin(queue, job.dir_fd, job.path, job.finish, &chain);
+        result = job_begin(queue, job->dir_fd, job->path, job->finish, &chain);
     if (result < 0)
         return result;
-    errand_step_sendfile(chain, job.socket, ERRAND_SLOT(0), job.offset, job.length, job.head, job.head_length,
-                         job.flags);
-    return job_submit(chain, job.finish, job.timeout_ns, job.stall_ns, job.user_data, id);
+    errand_step_sendfile(chain, job->socket, ERRAND_SLOT(0), job->offset, job->length, job->head, job->head_length,
+                         job->flags);
+    return job_submit(chain, job->finish, job->timeout_ns, job->stall_ns, job->user_data, id);
 }

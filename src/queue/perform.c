@@ -38,6 +38,13 @@ static bool fault_in(struct op *op)
     return true;
 }
 
+/* Tests only: a fault in the middle of what was performed as one. */
+static void fault_after(struct op *op)
+{
+    if (op->kind == OP_READ_FILE && op->fault && op->open_result >= 0)
+        op->result = op->fault;
+}
+
 /* Makes the run independent of the caller's descriptors. Returns 0, or a negative errno: it cannot be handed over. */
 static int make_independent(struct file_run *run)
 {
@@ -76,6 +83,7 @@ bool queue_perform(errand_queue *queue, struct op *op)
     if (!queue->backend->ops->submit(queue->backend, op))
         return false;
     queue->operations--;
+    fault_after(op);
     return true;
 }
 
@@ -201,8 +209,7 @@ void queue_took(errand_queue *queue, struct op *op)
         return;
     }
     errand_chain *chain = container_of(op, struct errand_chain, op);
-    if (op->fault && op->kind == OP_READ_FILE && op->open_result >= 0)
-        op->result = op->fault;
+    fault_after(op);
     chain_took(chain);
     queue_run_chain(queue, chain);
 }

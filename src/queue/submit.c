@@ -49,6 +49,17 @@ static int set_times(errand_queue *queue, errand_chain *chain, const struct erra
     return result;
 }
 
+/* An open that is only prepared, or handed to a worker, can be begun while the record is in the cache; a call step, or what
+ * would be performed on the spot, belongs into errand_queue_wait(). */
+static void begin(errand_queue *queue, errand_chain *chain)
+{
+    chain_start(chain);
+    if (queue->backend->defers && chain->steps[0].kind == ERRAND_STEP_OPEN)
+        queue_run_chain(queue, chain);
+    else
+        list_append(&queue->runnable, &chain->node);
+}
+
 int errand_submit(errand_chain *chain, const struct errand_submit *given, errand_id *id)
 {
     if (!chain)
@@ -56,23 +67,24 @@ int errand_submit(errand_chain *chain, const struct errand_submit *given, errand
     errand_queue *queue = queue_of(chain);
     if (!queue_is_ours(queue) || chain->state != CHAIN_DESCRIBED)
         return -EPERM;
-    struct errand_submit options = {.size = sizeof options};
-    int result = given ? sized_copy(&options, sizeof options, sizeof options, given) : 0;
+    static const struct errand_submit defaults = {.size = sizeof defaults};
+    struct errand_submit copy;
+    int result;
+    const struct errand_submit *options = sized_view(given ? given : &defaults, &copy, sizeof copy, &result);
     if (result == 0)
         result = chain->sticky;
     if (result == 0 && chain->steps_count == 0)
         result = -EINVAL;
     if (result == 0)
-        result = set_times(queue, chain, &options);
+        result = set_times(queue, chain, options);
     if (result < 0) {
         errand_chain_drop(chain);
         return result;
     }
-    chain->user_data = options.user_data;
-    chain_start(chain);
-    list_append(&queue->runnable, &chain->node);
+    chain->user_data = options->user_data;
     if (id)
         *id = slab_handle(&queue->chains, chain);
+    begin(queue, chain);
     return 0;
 }
 

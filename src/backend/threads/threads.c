@@ -50,7 +50,7 @@ static int threads_open(struct backend **backend, const struct backend_options *
     *why = "memory";
     if (!threads)
         return -ENOMEM;
-    threads->backend = (struct backend){.ops = &threads_backend, .pool = options->pool};
+    threads->backend = (struct backend){.ops = &threads_backend, .pool = options->pool, .read_files = true};
     threads->epoll_fd = -1;
     list_init(&threads->done);
     *why = "epoll_create1(2)";

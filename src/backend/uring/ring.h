@@ -20,7 +20,7 @@ struct uring {
     struct io_uring ring;
     uint64_t wake_count; /* where the pool's eventfd is read to */
     bool wake_armed;
-    uint32_t immediate;         /* operations with the ring that complete while they are submitted */
+    uint32_t immediate; /* operations with the ring that complete while they are submitted */
     uint16_t direct_free[DIRECT_LIMIT];
     uint32_t direct_count;      /* free direct descriptors */
     struct list direct_waiting; /* OP_READ_FILE operations, for one */
