@@ -57,14 +57,14 @@ typedef uint64_t errand_id; /* names a submitted chain; never 0, never reused wi
 /* The library's version as "MAJOR.MINOR.PATCH"; static storage. */
 ERRAND_API const char *errand_version(void);
 
-/* The name of an error as in errno(3), "ENOENT" for -ENOENT (or ENOENT); "none" for 0, "unknown error" for others. Static
- * storage. */
+/* The name of an error as in errno(3), "ENOENT" for -ENOENT (or ENOENT); "none" for 0, "unknown error" for others.
+ * Static storage. */
 ERRAND_API const char *errand_error_name(int error);
 
 /* ---------------------------------------------------------------------------------------------- queue */
 
 enum errand_backend {
-    ERRAND_BACKEND_AUTO = 0, /* the environment variable ERRAND_BACKEND (uring or threads) if set, else the best that works */
+    ERRAND_BACKEND_AUTO = 0, /* what the environment variable ERRAND_BACKEND says, else the best that works */
     ERRAND_BACKEND_URING,    /* io_uring; Linux 6.1 or newer */
     ERRAND_BACKEND_THREADS,  /* epoll and system calls; any Linux with openat2 (5.6) */
 };
@@ -82,8 +82,8 @@ struct errand_queue_options {
     uint32_t receive_buffers;  /* buffers for arriving data; a power of two, default 128, at most 32768 */
     uint32_t receive_size;     /* bytes in each; default 4096, at most 1 MiB */
     uint32_t messages;         /* posted messages waiting, for each post source; default 1024 */
-    uint64_t transfer_memory;  /* bytes of the library's own transfer buffers; default 64 MiB, at least 1 MiB. Steps that
-                                  need one wait for it, within their deadline */
+    uint64_t transfer_memory;  /* bytes of the library's own transfer buffers; default 64 MiB, at least 1 MiB. Steps
+                                  that need one wait for it, within their deadline */
     int64_t close_grace_ns;    /* how long errand_queue_close() waits for file operations; default 1 s */
     char *why;                 /* if not NULL: receives text on the choice of backend, also when the call fails */
     size_t why_size;           /* its size, the final NUL included */
@@ -110,7 +110,8 @@ ERRAND_API int errand_queue_close(errand_queue *queue);
 ERRAND_API const char *errand_queue_backend(const errand_queue *queue);
 ERRAND_API const char *errand_queue_backend_reason(const errand_queue *queue);
 
-/* The time of the queue's clock when errand_queue_wait() last returned from the kernel, in ns: cheap, for time stamps. */
+/* The time of the queue's clock when errand_queue_wait() last returned from the kernel, in ns: cheap, for time
+ * stamps. */
 ERRAND_API int64_t errand_queue_now(const errand_queue *queue);
 
 enum errand_event_kind {
@@ -130,7 +131,7 @@ struct errand_event {
     int16_t step;       /* chain: the step that failed (that was under way, for cancel and deadline), or -1 */
     uint16_t step_kind; /* its kind, for errand_step_name(); 0 without one */
     int32_t fd;         /* the descriptor that is now yours, or -1 */
-    uint64_t bytes;     /* chain: bytes moved by all its steps, for a socket those it accepted; valid with an error too */
+    uint64_t bytes;     /* chain: moved by all its steps, for a socket those it accepted; valid with an error too */
     const void *data;
 };
 
@@ -168,10 +169,10 @@ ERRAND_API int errand_queue_stats(errand_queue *queue, struct errand_stats *stat
 
 /*
  * Registers a directory as a root, to be passed wherever a dir_fd is asked for. Paths under a root are confined to it
- * by the kernel (openat2, RESOLVE_BENEATH: what leads outside, by ".." or a symlink, fails with -EXDEV). A root is also what makes
- * opening fast: on a filesystem known not to wait (ext4, xfs) cached names are opened at once on the queue's thread,
- * while paths of plain descriptors always go through a worker. The queue keeps a duplicate; dir_fd stays yours.
- * Never waits for the filesystem. Returns 0 and the handle (a negative number) in *root; -EBADF, -ENOTDIR, -EINVAL,
+ * by the kernel (openat2, RESOLVE_BENEATH: what leads outside, by ".." or a symlink, fails with -EXDEV). A root is
+ * also what makes opening fast: on a filesystem known not to wait (ext4, xfs, btrfs) cached names are opened at once
+ * on the queue's thread, while paths of plain descriptors always go through a worker. The queue keeps a duplicate;
+ * dir_fd stays yours. Never waits for the filesystem. Returns 0 and the handle (a negative number) in *root; -EBADF, -ENOTDIR, -EINVAL,
  * -EMFILE; -EAGAIN: 64 roots are registered.
  */
 ERRAND_API int errand_root_add(errand_queue *queue, int dir_fd, unsigned flags, int *root);
@@ -240,8 +241,8 @@ ERRAND_API int errand_step_stat(errand_chain *chain, int file, struct errand_sta
 #define ERRAND_MORE 4u  /* send, sendfile: more follows at once (MSG_MORE) */
 
 /*
- * Reads length bytes at offset into buffer, fewer only at the end of the file. Regular files and block devices; -EISDIR for a directory, -ESPIPE for a FIFO.
- * Result: the bytes read. flags: ERRAND_EXACT.
+ * Reads length bytes at offset into buffer, fewer only at the end of the file. Regular files and block devices;
+ * -EISDIR for a directory, -ESPIPE for a FIFO. Result: the bytes read. flags: ERRAND_EXACT.
  */
 ERRAND_API int errand_step_read(errand_chain *chain, int file, void *buffer, size_t length, int64_t offset,
                                 unsigned flags);
@@ -361,8 +362,8 @@ ERRAND_API int errand_read_file(errand_queue *queue, const struct errand_read_fi
  * something was closed. */
 ERRAND_API int errand_source_accept(errand_queue *queue, int listener, void *user_data, errand_source **source);
 
-/* What arrives on a stream socket, in pieces of at most receive_size; a socket on which nothing arrives holds no buffer. After the end
- * of the stream or an error, one event says so and no more come. */
+/* What arrives on a stream socket, in pieces of at most receive_size; a socket on which nothing arrives holds no
+ * buffer. After the end of the stream or an error, one event says so and no more come. */
 ERRAND_API int errand_source_receive(errand_queue *queue, int socket, void *user_data, errand_source **source);
 
 /* A timer: after first_ns (at once for 0), then, unless period_ns is 0, every period_ns. */
@@ -375,12 +376,12 @@ ERRAND_API int errand_source_signal(errand_queue *queue, int signal_number, void
 /* Messages from any thread, see errand_post(). */
 ERRAND_API int errand_source_post(errand_queue *queue, void *user_data, errand_source **source);
 
-/* Posts a message (any pointer, which comes as event.data, in order) to a post source. From any thread; the caller sees to it that
- * the source is not stopped meanwhile. Returns 0; -EAGAIN: the source's limit of waiting messages; -EINVAL. */
+/* Posts a message (any pointer, which comes as event.data, in order) to a post source. From any thread; the caller
+ * sees to it that the source is not stopped meanwhile. Returns 0; -EAGAIN: the source's limit of waiting messages; -EINVAL. */
 ERRAND_API int errand_post(errand_source *source, const void *message);
 
 /* No events from the source until it is resumed; what happens meanwhile is kept by the kernel, or (data that was
- * under way, timer expirations, messages) by the source. Return 0, -EPERM. Both may be repeated. */
+ * under way, timer expirations, messages) by the source. Return 0, -EPERM, -EINVAL. Both may be repeated. */
 ERRAND_API int errand_source_pause(errand_source *source);
 ERRAND_API int errand_source_resume(errand_source *source);
 

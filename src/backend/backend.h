@@ -43,8 +43,8 @@ struct backend_ops {
     /* Whether next() would give one. */
     bool (*has_next)(struct backend *backend);
 
-    /* Enters the kernel: issues what was submitted, waits for at most timeout_ns (-1: no limit) for something to be done.
-     * Returns 0, or -EINTR. */
+    /* Enters the kernel: issues what was submitted, waits for at most timeout_ns (-1: no limit) for something to be
+     * done. Returns 0, or -EINTR. */
     int (*wait)(struct backend *backend, int64_t timeout_ns);
 
     /* The data of an OP_RECEIVE_ANY is no longer needed. */

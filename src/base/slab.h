@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A bounded table of records of one size. Its address space is reserved at once and touched only as far as it was
- * ever used: the record freed last is the one taken next. A record's handle holds its generation, so that the handle of a
- * record that was freed finds nothing.
+ * ever used: the record freed last is the one taken next. A record's handle holds its generation, so that the handle
+ * of a record that was freed finds nothing.
  */
 #ifndef BASE_SLAB_H
 #define BASE_SLAB_H

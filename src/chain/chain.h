@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A chain: steps as a table, and where its execution stands. This floor decides what is to be done next and takes in what
- * came of it; it makes no system call. The queue carries operations between it and a backend.
+ * A chain: steps as a table, and where its execution stands. This floor decides what is to be done next and takes in
+ * what came of it; it makes no system call. The queue carries operations between it and a backend.
  *
  * A chain's life:
  *   DESCRIBED -> RUNNING -> ENDING -> ENDED

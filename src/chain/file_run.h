@@ -20,7 +20,8 @@ enum file_call { CALL_OPEN = 1, CALL_STAT, CALL_READ, CALL_CLOSE };
 enum run_state { RUN_WAITING, RUN_RUNNING, RUN_DONE };
 
 /*
- * Where a root's or a plain directory's descriptor comes from. Chains are counted without atomic operations, which would
+ * Where a root's or a plain directory's descriptor comes from. Chains are counted without atomic operations, which
+ * would
  * cost a fifth of what the library does for a chain: all of them, and the registration, hold one reference together.
  */
 struct root {
@@ -65,7 +66,8 @@ struct file_run {
 
 /* The path is copied; NULL: memory is out. */
 struct file_run *run_new(const char *path);
-/* Frees the run and all that it owns but its descriptor, which must be closed or taken. On a worker, buffers is NULL. */
+/* Frees the run and all that it owns but its descriptor, which must be closed or taken. On a worker, buffers is
+ * NULL. */
 void run_free(struct file_run *run, struct buffer_pool *buffers);
 void root_release(struct root *root);
 

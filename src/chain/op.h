@@ -21,7 +21,7 @@ enum op_kind {
     OP_STAT,      /* fd into *stat */
     OP_READ,      /* fd, length at offset into buffer, resident pages only; result: bytes, perhaps short */
     OP_CLOSE,     /* fd */
-    OP_READ_FILE, /* OP_OPEN, OP_READ, close in one linked segment (uring: through a direct descriptor); result: bytes */
+    OP_READ_FILE, /* OP_OPEN, OP_READ, close as one (uring: linked, through a direct descriptor); result: bytes */
     OP_SENDFILE,  /* fd to socket, resident pages only; -EAGAIN: the socket is full; -ENODATA: pages are not resident */
     OP_SHUTDOWN,  /* socket, flags: how */
     /* Of peers: wait as long as the peer lets them; cancelled at once. */

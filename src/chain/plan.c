@@ -60,7 +60,7 @@ void plan_stat(errand_chain *chain, struct step *file, struct errand_stat *out)
 
 void learn(struct step *file, const struct errand_stat *stat)
 {
-    file->bytes = stat->bytes;
+    file->bytes = S_ISREG(stat->mode) ? stat->bytes : INT64_MAX; /* of a FIFO or a device it says nothing */
     file->facts |= FILE_KNOWN;
     /* ext4 and xfs count the blocks of extent trees outside the inode: none, if the blocks just hold the bytes. */
     uint64_t unit = stat->block_size ? stat->block_size : 4096;

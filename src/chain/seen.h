@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Our own record of what was seen not to wait: paths that led to compact regular files a short time ago. It is what allows
- * open, read and close to go out as one linked segment, before anybody could look at the file in between. An entry holds
- * for SEEN_SECONDS, because a path can come to mean another file.
+ * Our own record of what was seen not to wait: paths that led to compact regular files a short time ago. It is what
+ * allows
+ * open, read and close to go out as one linked segment, before anybody could look at the file in between. An entry
+ * holds for SEEN_SECONDS, because a path can come to mean another file.
  */
 #ifndef CHAIN_SEEN_H
 #define CHAIN_SEEN_H

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The steps that move a file's bytes: read, into the caller's memory, and sendfile, to a socket. Workers fill buffers of the
- * library's; only the queue's thread touches the caller's memory and sockets, so that a deadline needs to wait for nobody.
+ * The steps that move a file's bytes: read, into the caller's memory, and sendfile, to a socket. Workers fill
+ * buffers of the
+ * library's; only the queue's thread touches the caller's memory and sockets, so that a deadline needs to wait for
+ * nobody.
  */
 #include "chain/chain.h"
 

@@ -14,7 +14,8 @@ struct source_type {
     /* The source's operation is back: op.result. */
     void (*took)(errand_source *source);
 
-    /* Fills in the next event of a source that said it was ready. Returns whether there was one; it may become ready again. */
+    /* Fills in the next event of a source that said it was ready. Returns whether there was one; it may become ready
+     * again. */
     bool (*event)(errand_source *source, struct errand_event *event);
 
     /* It was paused; resumed. */

@@ -49,8 +49,8 @@ static int set_times(errand_queue *queue, errand_chain *chain, const struct erra
     return result;
 }
 
-/* An open that is only prepared, or handed to a worker, can be begun while the record is in the cache; a call step, or what
- * would be performed on the spot, belongs into errand_queue_wait(). */
+/* An open that is only prepared, or handed to a worker, can be begun while the record is in the cache; a call step,
+ * or what would be performed on the spot, belongs into errand_queue_wait(). */
 static void begin(errand_queue *queue, errand_chain *chain)
 {
     chain_start(chain);

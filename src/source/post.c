@@ -72,10 +72,11 @@ static void post_dispose(errand_source *source)
     free(box);
 }
 
+static const struct source_type post_type = {post_took, post_event, source_does_nothing, post_resume, post_dispose};
+
 int errand_source_post(errand_queue *queue, void *user_data, errand_source **out)
 {
-    static const struct source_type type = {post_took, post_event, source_does_nothing, post_resume, post_dispose};
-    int result = source_new(queue, &type, user_data, out);
+    int result = source_new(queue, &post_type, user_data, out);
     if (result < 0)
         return result;
     struct mailbox *box = calloc(1, sizeof *box + queue->messages * sizeof box->messages[0]);
@@ -96,6 +97,8 @@ int errand_source_post(errand_queue *queue, void *user_data, errand_source **out
 
 int errand_post(errand_source *source, const void *message)
 {
+    if (!source || source->type != &post_type)
+        return -EINVAL;
     struct mailbox *box = source->extra;
     int result = 0;
     pthread_mutex_lock(&box->lock);

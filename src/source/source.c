@@ -45,6 +45,8 @@ void source_does_nothing(errand_source *source)
 
 int errand_source_pause(errand_source *source)
 {
+    if (!source)
+        return -EINVAL;
     if (!queue_is_ours(source->queue))
         return -EPERM;
     if (!source->paused) {
@@ -56,6 +58,8 @@ int errand_source_pause(errand_source *source)
 
 int errand_source_resume(errand_source *source)
 {
+    if (!source)
+        return -EINVAL;
     if (!queue_is_ours(source->queue))
         return -EPERM;
     if (source->paused) {
@@ -67,6 +71,8 @@ int errand_source_resume(errand_source *source)
 
 int errand_source_stop(errand_source *source)
 {
+    if (!source)
+        return -EINVAL;
     errand_queue *queue = source->queue;
     if (!queue_is_ours(queue))
         return -EPERM;

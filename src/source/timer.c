@@ -25,6 +25,8 @@ static const struct source_type timer_type = {source_does_nothing, timer_event, 
 
 int errand_source_set_timer(errand_source *source, int64_t first_ns, int64_t period_ns)
 {
+    if (!source)
+        return -EINVAL;
     errand_queue *queue = source->queue;
     if (!queue_is_ours(queue))
         return -EPERM;

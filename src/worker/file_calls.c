@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
-#include "base/stat.h"
+#include "worker/stat.h"
 
 /* A rename under way makes openat2(2) answer EAGAIN; it has to be very unlucky for that to happen so often. */
 #define LOOKUP_TRIES 1000

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The worker threads of a queue. Runs wait in lanes, one a device, each with a bound on the workers it may hold, so that a
+ * The worker threads of a queue. Runs wait in lanes, one a device, each with a bound on the workers it may hold, so
+ * that a
  * device that hangs holds its own lane and nothing else. A lane's first worker may exceed the pool's bound: full lanes
  * never shut out another. What a worker touches belongs to its run; when a chain ends without its run, the worker
  * cleans up whenever the kernel returns, even after the queue was closed.

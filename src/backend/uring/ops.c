@@ -30,7 +30,8 @@ void uring_recycle(struct backend *backend, void *buffer)
 }
 
 /*
- * Open, read and close as one hard-linked group (a short read would break a soft one and leave the file open). All three
+ * Open, read and close as one hard-linked group (a short read would break a soft one and leave the file open). All
+ * three
  * complete while they are submitted: the name is cached or the open fails, the read takes resident pages or fails.
  * The open's completion comes only if it failed, the read's only if it failed or was short (to io_uring that is a
  * failure); the close's always, and last: then the direct descriptor is free.
@@ -122,7 +123,8 @@ bool uring_submit(struct backend *backend, struct op *op)
 void uring_cancel(struct backend *backend, struct op *op)
 {
     struct uring *uring = container_of(backend, struct uring, backend);
-    /* An entry that the kernel has not seen names a descriptor that its owner may close, and reuse, right after this. */
+    /* An entry that the kernel has not seen names a descriptor that its owner may close, and reuse, right after
+     * this. */
     if ((int32_t)(op->serial - uring->ring.sq.sqe_head) > 0)
         io_uring_submit(&uring->ring);
     struct io_uring_sqe *sqe = uring_entry(uring, 1);

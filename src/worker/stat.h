@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* fstat(2) into the public struct. */
-#ifndef BASE_STAT_H
-#define BASE_STAT_H
+#ifndef WORKER_STAT_H
+#define WORKER_STAT_H
 
 #include <errno.h>
 #include <sys/stat.h>
