@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a backend is: it takes operations (chain/op.h) and gives each back exactly once when it is done, an armed
- * OP_ACCEPT once for each connection. It is used by one thread. uring/ and threads/ each fill in one table.
+ * What a backend is: it takes operations (chain/op.h) and gives each back exactly once, when it is done. It is used
+ * by one thread. uring/ and threads/ each fill in one table.
  */
 #ifndef BACKEND_BACKEND_H
 #define BACKEND_BACKEND_H
@@ -31,7 +31,7 @@ struct backend_ops {
     /* Returns true: the operation is done, op->result is set. Else next() will give it. */
     bool (*submit)(struct backend *backend, struct op *op);
 
-    /* Has an operation of a peer's (or an armed one) given back soon. Not for OP_FILES, nor for immediate ones. */
+    /* Has an operation of a peer's given back soon. Not for OP_FILES, nor for immediate ones. */
     void (*cancel)(struct backend *backend, struct op *op);
 
     /* Nobody waits for the descriptor any more; it may be closed, and its number be another's. */

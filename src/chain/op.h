@@ -28,7 +28,7 @@ enum op_kind {
     OP_SEND,        /* data, length to socket; result: bytes, perhaps short. close_first as below */
     OP_RECEIVE,     /* socket to buffer */
     OP_POLL,        /* socket for the poll(2) events in flags */
-    OP_ACCEPT,      /* armed until cancelled or failed; each result a descriptor */
+    OP_ACCEPT,      /* socket; result: a descriptor */
     OP_RECEIVE_ANY, /* socket to a buffer of the backend's, chosen when data is there: buffer, result */
     /* Of files that may wait: on a worker, see file_run.h. */
     OP_FILES,
@@ -40,7 +40,6 @@ struct op {
     uint8_t kind;
     uint8_t owner;   /* enum op_owner */
     bool in_flight;  /* with the backend */
-    bool armed;      /* OP_ACCEPT: more results will come */
     uint16_t direct; /* OP_READ_FILE: its direct descriptor */
     uint32_t flags;  /* of the operation: MSG_, poll events, how */
     int32_t fd;      /* file, or directory */

@@ -198,11 +198,10 @@ void queue_run_runnable(errand_queue *queue)
 
 void queue_took(errand_queue *queue, struct op *op)
 {
-    if (!op->armed)
-        queue->operations--;
+    queue->operations--;
     if (op->owner == OWNER_SOURCE) {
         errand_source *source = container_of(op, struct errand_source, op);
-        op->in_flight = op->armed;
+        op->in_flight = false;
         source->type->took(source);
         if (source->stopped && !op->in_flight)
             queue_source_gone(source);

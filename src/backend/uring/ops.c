@@ -87,8 +87,7 @@ static void prepare(struct uring *uring, struct op *op)
     case OP_RECEIVE: io_uring_prep_recv(sqe, op->socket, op->buffer, length_of(op), 0); break;
     case OP_POLL: io_uring_prep_poll_add(sqe, op->socket, op->flags); break;
     case OP_ACCEPT:
-        io_uring_prep_multishot_accept(sqe, op->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        op->armed = true;
+        io_uring_prep_accept(sqe, op->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
         break;
     case OP_RECEIVE_ANY:
         io_uring_prep_recv(sqe, op->socket, NULL, 0, 0);
@@ -189,8 +188,6 @@ static struct op *took(struct uring *uring, const struct io_uring_cqe *cqe)
     uring->immediate -= is_immediate(op);
     if (op->kind == OP_RECEIVE_ANY)
         took_received(uring, op, cqe);
-    else if (op->kind == OP_ACCEPT)
-        op->armed = cqe->flags & IORING_CQE_F_MORE;
     return op;
 }
 
