@@ -3,7 +3,6 @@
 #include "source/source.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -14,21 +13,6 @@ struct mailbox {
     bool told; /* the eventfd was written to since the queue last found the ring empty */
     const void *messages[];
 };
-
-static void arm(errand_source *source)
-{
-    if (source->op.in_flight)
-        return;
-    source->op.socket = source->fd;
-    source->op.flags = POLLIN;
-    source_arm(source, OP_POLL);
-}
-
-static void post_took(errand_source *source)
-{
-    if (!source->stopped && !source->paused)
-        queue_source_is_ready(source);
-}
 
 static bool take(errand_source *source, const void **message)
 {
@@ -50,18 +34,12 @@ static bool take(errand_source *source, const void **message)
 static bool post_event(errand_source *source, struct errand_event *event)
 {
     if (!take(source, &event->data)) {
-        arm(source);
+        source_arm_poll(source);
         return false;
     }
     event->kind = ERRAND_EVENT_MESSAGE;
     queue_source_is_ready(source); /* perhaps there is another; if not, it is armed again */
     return true;
-}
-
-static void post_resume(errand_source *source)
-{
-    if (!source->op.in_flight)
-        queue_source_is_ready(source);
 }
 
 static void post_dispose(errand_source *source)
@@ -72,7 +50,8 @@ static void post_dispose(errand_source *source)
     free(box);
 }
 
-static const struct source_type post_type = {post_took, post_event, source_does_nothing, post_resume, post_dispose};
+static const struct source_type post_type = {source_poll_took, post_event, source_does_nothing, source_poll_resume,
+                                             post_dispose};
 
 int errand_source_post(errand_queue *queue, void *user_data, errand_source **out)
 {
@@ -91,7 +70,7 @@ int errand_source_post(errand_queue *queue, void *user_data, errand_source **out
     box->limit = queue->messages;
     (*out)->extra = box;
     (*out)->fd = fd;
-    arm(*out);
+    source_arm_poll(*out);
     return 0;
 }
 

@@ -3,43 +3,21 @@
 #include "source/source.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
-
-static void arm(errand_source *source)
-{
-    if (source->op.in_flight)
-        return;
-    source->op.socket = source->fd;
-    source->op.flags = POLLIN;
-    source_arm(source, OP_POLL);
-}
-
-static void signal_took(errand_source *source)
-{
-    if (!source->stopped && !source->paused)
-        queue_source_is_ready(source);
-}
 
 static bool signal_event(errand_source *source, struct errand_event *event)
 {
     struct signalfd_siginfo info;
     if (read(source->fd, &info, sizeof info) != sizeof info) {
-        arm(source);
+        source_arm_poll(source);
         return false;
     }
     event->kind = ERRAND_EVENT_SIGNAL;
     event->bytes = info.ssi_signo;
     queue_source_is_ready(source); /* perhaps there is another; if not, it is armed again */
     return true;
-}
-
-static void signal_resume(errand_source *source)
-{
-    if (!source->op.in_flight)
-        queue_source_is_ready(source);
 }
 
 static void signal_dispose(errand_source *source)
@@ -49,7 +27,7 @@ static void signal_dispose(errand_source *source)
 
 int errand_source_signal(errand_queue *queue, int signal_number, void *user_data, errand_source **out)
 {
-    static const struct source_type type = {signal_took, signal_event, source_does_nothing, signal_resume,
+    static const struct source_type type = {source_poll_took, signal_event, source_does_nothing, source_poll_resume,
                                             signal_dispose};
     sigset_t set, blocked;
     sigemptyset(&set);
@@ -67,6 +45,6 @@ int errand_source_signal(errand_queue *queue, int signal_number, void *user_data
         slab_free(&queue->sources, *out);
         return result;
     }
-    arm(*out);
+    source_arm_poll(*out);
     return 0;
 }

@@ -2,6 +2,7 @@
 #include "source/source.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 int source_new(errand_queue *queue, const struct source_type *type, void *user_data, errand_source **out)
@@ -27,6 +28,27 @@ void source_arm(errand_source *source, enum op_kind kind)
         source->op.in_flight = false;
         source->type->took(source);
     }
+}
+
+void source_arm_poll(errand_source *source)
+{
+    if (source->op.in_flight)
+        return;
+    source->op.socket = source->fd;
+    source->op.flags = POLLIN;
+    source_arm(source, OP_POLL);
+}
+
+void source_poll_took(errand_source *source)
+{
+    if (!source->stopped && !source->paused)
+        queue_source_is_ready(source);
+}
+
+void source_poll_resume(errand_source *source)
+{
+    if (!source->op.in_flight)
+        queue_source_is_ready(source);
 }
 
 int source_check_socket(int fd)

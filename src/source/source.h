@@ -11,6 +11,12 @@ int source_new(errand_queue *queue, const struct source_type *type, void *user_d
 /* Gives its operation to the backend. */
 void source_arm(errand_source *source, enum op_kind kind);
 
+/* For types that have a descriptor of their own, `fd`, and read it when it is readable: asks to be told so once. Their
+ * event() reads, and asks again when there was nothing. */
+void source_arm_poll(errand_source *source);
+void source_poll_took(errand_source *source);
+void source_poll_resume(errand_source *source);
+
 /* A descriptor that can be waited on (not a plain file, which is always ready). Returns 0 or -EBADF, -EINVAL. */
 int source_check_socket(int fd);
 
