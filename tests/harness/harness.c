@@ -289,7 +289,9 @@ static enum outcome run_one(const struct harness_test *test, enum errand_backend
         return failed_outcome;
     }
     memset(harness_report, 0, sizeof *harness_report);
-    harness_report->limit_ns = harness_now() + limit_seconds * harness_slowness() * ERRAND_SECOND;
+    const char *shorter = getenv("TEST_LIMIT");
+    harness_report->limit_ns = harness_now() + (shorter && *shorter ? strtol(shorter, NULL, 10) : limit_seconds) *
+                                                   harness_slowness() * ERRAND_SECOND;
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {

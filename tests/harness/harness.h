@@ -14,7 +14,7 @@
  *
  * prints `ok NAME`, `not ok NAME` or `ok NAME # skipped: REASON`; what a failed test wrote follows it, after "# ".
  * A name is PROGRAM/TEST or PROGRAM/TEST@BACKEND. TEST_BACKENDS=threads in the environment leaves the others out;
- * TEST_TIMEOUT_SCALE=4 stretches every limit.
+ * TEST_TIMEOUT_SCALE=4 stretches every limit, TEST_LIMIT=10 sets the rule to so many seconds.
  */
 #ifndef TESTS_HARNESS_H
 #define TESTS_HARNESS_H

@@ -53,8 +53,8 @@ static int choose(errand_chain *chain, void *context)
 {
     struct seen *seen = context;
     int length = snprintf(seen->text, sizeof seen->text, "length %llu\n", (unsigned long long)seen->stat.bytes);
-    CHECK_INT(errand_step_sendfile(chain, seen->socket, ERRAND_SLOT(0), 0, ERRAND_TO_END, seen->text, (size_t)length, 0),
-              3);
+    CHECK_INT(
+        errand_step_sendfile(chain, seen->socket, ERRAND_SLOT(0), 0, ERRAND_TO_END, seen->text, (size_t)length, 0), 3);
     CHECK_INT(errand_step_close(chain, ERRAND_SLOT(0)), 4);
     return 0;
 }

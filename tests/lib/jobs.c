@@ -18,9 +18,15 @@ TEST_EACH_BACKEND(send_file)
             struct peer peer = {.socket = sockets[1]};
             errand_id id = 0;
             struct errand_send_file job = {
-                .size = sizeof job, .dir_fd = root, .socket = sockets[0], .path = "file", .offset = (int64_t)offset,
-                .length = part ? (int64_t)length : ERRAND_TO_END, .head = head ? "head" : NULL,
-                .head_length = head ? 4 : 0, .finish = hand_over ? ERRAND_HAND_OVER : ERRAND_CLOSE,
+                .size = sizeof job,
+                .dir_fd = root,
+                .socket = sockets[0],
+                .path = "file",
+                .offset = (int64_t)offset,
+                .length = part ? (int64_t)length : ERRAND_TO_END,
+                .head = head ? "head" : NULL,
+                .head_length = head ? 4 : 0,
+                .finish = hand_over ? ERRAND_HAND_OVER : ERRAND_CLOSE,
                 .user_data = &mark,
             };
             CHECK_INT(errand_send_file(queue, &job, &id), 0);
@@ -61,8 +67,11 @@ TEST_EACH_BACKEND(read_file)
             harness_at("size %zu, variant %u", sizes[i], variant);
             memset(buffer, 0xEE, sizeof buffer);
             struct errand_read_file job = {
-                .size = sizeof job, .dir_fd = variant & 2 ? root : AT_FDCWD,
-                .path = variant & 2 ? "file" : path_of("file"), .buffer = buffer, .length = length,
+                .size = sizeof job,
+                .dir_fd = variant & 2 ? root : AT_FDCWD,
+                .path = variant & 2 ? "file" : path_of("file"),
+                .buffer = buffer,
+                .length = length,
                 .offset = (int64_t)offset,
             };
             CHECK_INT(errand_read_file(queue, &job, NULL), 0);
@@ -108,8 +117,8 @@ TEST_EACH_BACKEND(errors_as_events)
     event = next_event(queue);
     CHECK_INT(event.error, -EISDIR);
     CHECK_INT(event.step_kind, ERRAND_STEP_SENDFILE);
-    struct errand_read_file read = {.size = sizeof read, .dir_fd = AT_FDCWD, .path = harness_directory(),
-                                    .buffer = buffer, .length = 10};
+    struct errand_read_file read = {
+        .size = sizeof read, .dir_fd = AT_FDCWD, .path = harness_directory(), .buffer = buffer, .length = 10};
     CHECK_INT(errand_read_file(queue, &read, NULL), 0);
     event = next_event(queue);
     CHECK_INT(event.error, -EISDIR);
@@ -142,9 +151,12 @@ TEST_EACH_BACKEND(many_at_once)
                 posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED);
                 close(file);
             }
-            struct errand_read_file job = {.size = sizeof job, .dir_fd = i % 5 ? root : AT_FDCWD,
-                                           .path = i % 5 ? name : path_of(name), .buffer = buffers[i],
-                                           .length = sizeof buffers[i], .user_data = (void *)(uintptr_t)i};
+            struct errand_read_file job = {.size = sizeof job,
+                                           .dir_fd = i % 5 ? root : AT_FDCWD,
+                                           .path = i % 5 ? name : path_of(name),
+                                           .buffer = buffers[i],
+                                           .length = sizeof buffers[i],
+                                           .user_data = (void *)(uintptr_t)i};
             CHECK_INT(errand_read_file(queue, &job, NULL), 0);
         }
         for (unsigned i = 0; i < files; i++) {

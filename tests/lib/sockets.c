@@ -41,9 +41,15 @@ TEST_EACH_BACKEND(receive_flags)
         int error;
         size_t bytes;
     } cases[] = {
-        {0, 10, true, 0, 10},        {0, 20, false, 0, 20},           {0, 0, true, 0, 0},
-        {ERRAND_SOME, 3, false, 0, 3}, {ERRAND_SOME, 0, true, 0, 0},  {ERRAND_SOME, 30, false, 0, 20},
-        {ERRAND_EXACT, 20, true, 0, 20}, {ERRAND_EXACT, 19, true, -ENODATA, 19}, {ERRAND_EXACT, 0, true, -ENODATA, 0},
+        {0, 10, true, 0, 10},
+        {0, 20, false, 0, 20},
+        {0, 0, true, 0, 0},
+        {ERRAND_SOME, 3, false, 0, 3},
+        {ERRAND_SOME, 0, true, 0, 0},
+        {ERRAND_SOME, 30, false, 0, 20},
+        {ERRAND_EXACT, 20, true, 0, 20},
+        {ERRAND_EXACT, 19, true, -ENODATA, 19},
+        {ERRAND_EXACT, 0, true, -ENODATA, 0},
     };
     errand_queue *queue = open_queue(backend, NULL);
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -145,8 +151,7 @@ TEST_EACH_BACKEND(sendfile_at_boundaries)
                 sendfile_once(queue, root, name, size, heads[j], 0, ERRAND_TO_END, (i + j) % 2, 0);
                 /* A file so long that head and file together make up the edge. */
                 if (heads[j] && size > heads[j])
-                    sendfile_once(queue, root, name, size, heads[j], 0, (int64_t)(size - heads[j]), (i + j + 1) % 2,
-                                  0);
+                    sendfile_once(queue, root, name, size, heads[j], 0, (int64_t)(size - heads[j]), (i + j + 1) % 2, 0);
             }
             REQUIRE_CALL(unlink(path_of(name)));
         }

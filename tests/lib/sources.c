@@ -292,8 +292,8 @@ TEST_EACH_BACKEND(accept_stopped_in_between)
 
 TEST_EACH_BACKEND(receives)
 {
-    errand_queue *queue = open_queue(backend, &(struct errand_queue_options){.receive_size = 4096,
-                                                                            .receive_buffers = 4});
+    errand_queue *queue =
+        open_queue(backend, &(struct errand_queue_options){.receive_size = 4096, .receive_buffers = 4});
     errand_source *source;
     int sockets[2], mark;
     size_t total = 300000, got = 0, sent = 0;

@@ -101,9 +101,9 @@ static void read_around(errand_queue *queue, int root, size_t size)
 
 TEST_EACH_BACKEND(reads_at_boundaries)
 {
-    static const size_t sizes[] = {0,         1,         4095,       4096,       4097,      16383,    16384,
-                                   16385,     65535,     65536,      65537,      262143,    262144,   262145,
-                                   2 * MIB - 1, 2 * MIB, 2 * MIB + 1, 5 * MIB + 7};
+    static const size_t sizes[] = {0,      1,      4095,        4096,    4097,        16383,
+                                   16384,  16385,  65535,       65536,   65537,       262143,
+                                   262144, 262145, 2 * MIB - 1, 2 * MIB, 2 * MIB + 1, 5 * MIB + 7};
     errand_queue *queue = open_queue(backend, NULL);
     int root = add_root(queue, harness_directory(), 0);
     for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)
@@ -173,11 +173,16 @@ TEST_EACH_BACKEND(open_errors)
         const char *path;
         int flags, error;
     } cases[] = {
-        {root, "absent", O_RDONLY, -ENOENT},      {root, "file/x", O_RDONLY, -ENOTDIR},
-        {root, "", O_RDONLY, -ENOENT},            {root, "../x", O_RDONLY, -EXDEV},
-        {root, "/etc/passwd", O_RDONLY, -EXDEV},  {root, "out", O_RDONLY, -EXDEV},
-        {root, "loop", O_RDONLY, -ELOOP},         {root, "file", O_CREAT | O_EXCL | O_WRONLY, -EEXIST},
-        {AT_FDCWD, "/no/such", O_RDONLY, -ENOENT}, {root, "file", O_DIRECTORY, -ENOTDIR},
+        {root, "absent", O_RDONLY, -ENOENT},
+        {root, "file/x", O_RDONLY, -ENOTDIR},
+        {root, "", O_RDONLY, -ENOENT},
+        {root, "../x", O_RDONLY, -EXDEV},
+        {root, "/etc/passwd", O_RDONLY, -EXDEV},
+        {root, "out", O_RDONLY, -EXDEV},
+        {root, "loop", O_RDONLY, -ELOOP},
+        {root, "file", O_CREAT | O_EXCL | O_WRONLY, -EEXIST},
+        {AT_FDCWD, "/no/such", O_RDONLY, -ENOENT},
+        {root, "file", O_DIRECTORY, -ENOTDIR},
     };
     for (unsigned i = 0; i < sizeof cases / sizeof *cases; i++) {
         harness_at("%s", cases[i].path);
