@@ -38,14 +38,14 @@ struct root {
 };
 
 struct file_run {
-    struct list node; /* in a lane, or among the done */
-    struct op *op;    /* NULL: the chain has ended without it */
-    uint8_t state;    /* enum run_state, under the pool's lock */
-    uint8_t count;    /* calls asked for */
-    uint8_t done;     /* calls that succeeded; a run stops at the first failure */
-    bool borrowed;    /* fd is the caller's: to be duplicated when the run is handed over */
-    bool crossed;     /* the path led onto another mount */
-    int error;        /* of call number `done` */
+    struct list node;     /* in a lane, or among the done */
+    struct op *op;        /* NULL: the chain has ended without it */
+    uint8_t state;        /* enum run_state, under the pool's lock */
+    uint8_t count;        /* calls asked for */
+    _Atomic uint8_t done; /* calls that succeeded; a run stops at the first failure */
+    bool borrowed;        /* fd is the caller's: to be duplicated when the run is handed over */
+    bool crossed;         /* the path led onto another mount */
+    int error;            /* of call number `done` */
     int fd;
     uint32_t lane; /* key: device, or a hash for paths that cross mounts */
     struct {

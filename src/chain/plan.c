@@ -310,9 +310,10 @@ void took_run(errand_chain *chain)
     run_free(run, chain->context->buffers);
 }
 
-void chain_abandoned(errand_chain *chain)
+void chain_abandoned(errand_chain *chain, unsigned step)
 {
     chain->op.in_flight = false;
+    chain->current = (uint8_t)step;
     chain->context->worker_runs++;
     for (unsigned i = 0; i < chain->steps_count; i++) {
         struct step *file = &chain->steps[i];

@@ -104,7 +104,7 @@ static void leave_run(errand_queue *queue, errand_chain *chain)
     struct file_run *run = chain->op.run;
     run->op = NULL;
     pool_submit(queue->pool, run);
-    chain_abandoned(chain);
+    chain_abandoned(chain, chain->current);
 }
 
 void queue_run_chain(errand_queue *queue, errand_chain *chain)
@@ -146,12 +146,13 @@ static void go_on_later(errand_queue *queue, errand_chain *chain)
 static void stop_run(errand_queue *queue, errand_chain *chain)
 {
     struct file_run *run = chain->op.run;
-    switch (pool_recall(queue->pool, run)) {
+    unsigned step;
+    switch (pool_recall(queue->pool, run, &step)) {
     case RECALL_YOURS:
         run->error = -ECANCELED;
         chain_took(chain);
         break;
-    case RECALL_ABANDONED: chain_abandoned(chain); break;
+    case RECALL_ABANDONED: chain_abandoned(chain, step); break;
     case RECALL_DONE: return;
     }
     queue->operations--;

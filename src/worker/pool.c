@@ -213,7 +213,7 @@ void pool_submit(struct pool *pool, struct file_run *run)
     pthread_mutex_unlock(&pool->lock);
 }
 
-enum pool_recall pool_recall(struct pool *pool, struct file_run *run)
+enum pool_recall pool_recall(struct pool *pool, struct file_run *run, unsigned *step)
 {
     enum pool_recall result = RECALL_DONE;
     pthread_mutex_lock(&pool->lock);
@@ -225,6 +225,8 @@ enum pool_recall pool_recall(struct pool *pool, struct file_run *run)
         update_ready(pool, lane);
         result = RECALL_YOURS;
     } else if (run->state == RUN_RUNNING) {
+        unsigned done = run->done; /* perhaps all of them: it is on its way back */
+        *step = run->calls[done < run->count ? done : run->count - 1u].step;
         run->op = NULL;
         pool->stuck++;
         result = RECALL_ABANDONED;

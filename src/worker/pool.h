@@ -31,7 +31,8 @@ enum pool_recall {
     RECALL_ABANDONED, /* it is under way, and frees itself when it is done */
     RECALL_DONE,      /* pool_take_done() is about to give it */
 };
-enum pool_recall pool_recall(struct pool *pool, struct file_run *run);
+/* *step: the one that it was at, for a run that was abandoned. */
+enum pool_recall pool_recall(struct pool *pool, struct file_run *run, unsigned *step);
 
 /* A run that is done, its op still waiting for it; or NULL. */
 struct file_run *pool_take_done(struct pool *pool);
