@@ -66,7 +66,7 @@ static void begin_wave(void)
 {
     for (uint32_t i = 0; i < options.chains; i++) {
         char path[256];
-        snprintf(path, sizeof path, "%s/f%04u", options.directory, i);
+        snprintf(path, sizeof path, "%s/d%02u/f%04u", options.directory, i % 16, i); /* as slowfs names them */
         struct errand_read_file job = {
             .size = sizeof job,
             .dir_fd = run.root,

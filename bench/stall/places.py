@@ -21,7 +21,7 @@ class SlowFuse:
     def __init__(self, bench, root):
         self.bench, self.mountpoint, self.process = bench, f"{root}/fuse", None
         os.makedirs(self.mountpoint)
-        self.paths = [(f"/fuse/f{number:04}", 8192) for number in range(FILES)]
+        self.paths = [(f"/fuse/d{number % 16:02}/f{number:04}", 8192) for number in range(FILES)]
         self.cgroup = None
 
     def fresh(self, *more):
@@ -86,13 +86,12 @@ class SlowDisk:
                     break
                 except OSError:  # the filler's own extent blocks took the last ones
                     length -= 64 * BLOCK
-            with open(f"{self.mountpoint}/rest", "wb") as rest:  # and what it could not have
-                try:
-                    while True:
-                        rest.write(bytes(BLOCK))
-                        rest.flush()
-                except OSError:
-                    pass
+            try:
+                with open(f"{self.mountpoint}/rest", "wb", buffering=0) as rest:  # and what it could not have
+                    while rest.write(bytes(BLOCK)) == BLOCK:
+                        pass
+            except OSError:
+                pass
             punch = 0x03  # FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE
             for block in range(0, min(2 * holes, length // BLOCK), 2):
                 fallocate(file.fileno(), punch, block * BLOCK, BLOCK)
@@ -123,9 +122,10 @@ class SlowDisk:
                 pass
         try:
             os.makedirs(group, exist_ok=True)
-            common.write(f"{group}/{key}", f"{value}{READS_PER_SECOND}")
+            common.write(f"{group}/{key}", f"{value}{READS_PER_SECOND}")  # and again for each mount: fresh()
         except OSError as error:
             sys.exit(f"bench-stall: no blkio cgroup here ({group}/{key}: {error})")
+        self.throttle = f"{group}/{key}", f"{value}{READS_PER_SECOND}"
         return group
 
     def fresh(self):
@@ -134,6 +134,7 @@ class SlowDisk:
         with open(self.device, "rb") as device:
             fcntl.ioctl(device, 0x1261)  # BLKFLSBUF
         self.mount(",ro")
+        common.write(*self.throttle)
 
     def leave(self):
         if self.mounted:

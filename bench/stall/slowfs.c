@@ -2,7 +2,8 @@
 /*
  * A slow filesystem for bench-stall: every lookup, getattr, open and read on it takes a fixed time (50 ms), however
  * many are under way, and the kernel may remember nothing (attribute and entry timeouts are 0). It holds --files files
- * named f0000, f0001, ... of --bytes bytes. One thread takes requests off /dev/fuse, another answers each when it is
+ * of --bytes bytes, d00/f0000, d01/f0001, ..., d15/f0015, d00/f0016, ...; in 16 directories, because libfuse 3.14 has the
+ * kernel look up one new name at a time in each. One thread takes requests off /dev/fuse, another answers each when it is
  * due, so the filesystem itself is never the bottleneck: it is slow, not busy.
  *
  *     slowfs MOUNTPOINT [--files N] [--bytes N] [--delay-ms N] [--hold]
@@ -24,7 +25,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define FIRST_FILE 2 /* inode number of f0000; 1 is the root */
+#define DIRECTORIES     16u
+#define FIRST_DIRECTORY 2u /* inode number of d00; 1 is the root */
+#define FIRST_FILE      (FIRST_DIRECTORY + DIRECTORIES)
 
 enum operation { LOOKUP, GETATTR, OPEN, READ };
 
@@ -61,7 +64,7 @@ static int64_t now_ns(void)
 static void attributes(fuse_ino_t inode, struct stat *stat)
 {
     *stat = (struct stat){.st_ino = inode, .st_mode = S_IFREG | 0444, .st_nlink = 1, .st_size = (off_t)fs.bytes};
-    if (inode == FUSE_ROOT_ID) {
+    if (inode < FIRST_FILE) {
         stat->st_mode = S_IFDIR | 0755;
         stat->st_nlink = 2;
         stat->st_size = 0;
@@ -134,8 +137,13 @@ static void slow_lookup(fuse_req_t request, fuse_ino_t parent, const char *name)
 {
     unsigned number;
     char rest;
-    bool found = parent == FUSE_ROOT_ID && sscanf(name, "f%u%c", &number, &rest) == 1 && number < fs.files;
-    enqueue(&(struct waiting){.request = request, .operation = LOOKUP, .inode = found ? FIRST_FILE + number : 0});
+    fuse_ino_t inode = 0;
+    if (parent == FUSE_ROOT_ID && sscanf(name, "d%2u%c", &number, &rest) == 1 && number < DIRECTORIES)
+        inode = FIRST_DIRECTORY + number;
+    else if (parent < FIRST_FILE && sscanf(name, "f%u%c", &number, &rest) == 1 && number < fs.files &&
+             parent == FIRST_DIRECTORY + number % DIRECTORIES)
+        inode = FIRST_FILE + number;
+    enqueue(&(struct waiting){.request = request, .operation = LOOKUP, .inode = inode});
 }
 
 static void slow_getattr(fuse_req_t request, fuse_ino_t inode, struct fuse_file_info *info)
