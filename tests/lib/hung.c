@@ -79,11 +79,11 @@ static void others_go_on(struct stage *stage)
     make_pair(PAIR_TCP, sockets);
     struct peer peer = {.socket = sockets[1]};
     struct errand_send_file job = {.size = sizeof job,
-                                    .dir_fd = stage->healthy_root,
-                                    .path = "healthy",
-                                    .socket = sockets[0],
-                                    .length = ERRAND_TO_END,
-                                    .user_data = stage};
+                                   .dir_fd = stage->healthy_root,
+                                   .path = "healthy",
+                                   .socket = sockets[0],
+                                   .length = ERRAND_TO_END,
+                                   .user_data = stage};
     REQUIRE_INT(errand_send_file(stage->queue, &job, NULL), 0);
     event = next_event_with(stage->queue, &peer);
     CHECK(event.user_data == stage);
@@ -313,44 +313,63 @@ TEST_EACH_BACKEND(comes_back)
 }
 
 /* Several mounts hang, with few workers in all: each device not yet served still gets one. */
-TEST_EACH_BACKEND(several_hang)
+static void several_hang(enum errand_backend backend, bool beneath_root)
 {
-    enum { mounts = 4 };
+    enum { mounts = 4, each = 20 };
     struct holdfs *mount[mounts];
     errand_queue *queue = open_queue(backend, &(struct errand_queue_options){.workers = 2, .lane_workers = 2});
     static const char *const names[mounts] = {"m0", "m1", "m2", "m3"};
     char path[512], buffer[100];
-    const char *healthy = make_file("healthy", 100, 9);
+    int root = beneath_root ? add_root(queue, harness_directory(), 0) : AT_FDCWD;
+    const char *before = beneath_root ? "" : path_of("");
+    make_file("healthy", 100, 9);
     for (unsigned i = 0; i < mounts; i++)
         mount[i] = holdfs_start(&(struct holdfs_options){.name = names[i], .size = 100});
     for (unsigned i = 0; i + 1 < mounts; i++) {
         holdfs_hold(mount[i], "all");
-        for (unsigned j = 0; j < 20; j++) {
-            snprintf(path, sizeof path, "%s/f%u", holdfs_path(mount[i]), j);
+        for (unsigned j = 0; j < each; j++) {
+            snprintf(path, sizeof path, "%sm%u/f%u", before, i, j);
             errand_chain *chain = new_chain(queue);
-            errand_step_open(chain, AT_FDCWD, path, O_RDONLY, 0);
+            errand_step_open(chain, root, path, O_RDONLY, 0);
             submit(chain, mount[i], 0);
         }
     }
-    for (unsigned i = 0; i < 5; i++) {
+    for (unsigned i = 0; i < 6; i++) {
         /* The last mount answers, and so does the disk. */
-        snprintf(path, sizeof path, "%s/f%u", holdfs_path(mount[mounts - 1]), i);
+        if (i % 2)
+            snprintf(path, sizeof path, "%shealthy", before);
+        else
+            snprintf(path, sizeof path, "%sm%u/f%u", before, mounts - 1, i);
+        harness_at("%s", path);
         struct errand_read_file job = {
-            .size = sizeof job, .dir_fd = AT_FDCWD, .path = i % 2 ? healthy : path, .buffer = buffer, .length = 100};
+            .size = sizeof job, .dir_fd = root, .path = path, .buffer = buffer, .length = 100};
         REQUIRE_INT(errand_read_file(queue, &job, NULL), 0);
         struct errand_event event = next_event(queue);
         CHECK(event.user_data == NULL);
         CHECK_EVENT(event, 0, -1, 100);
     }
     struct errand_stats stats = stats_of(queue);
+    harness_at("%u threads", stats.threads);
     CHECK(stats.threads <= 2 + mounts + 1);
     for (unsigned i = 0; i + 1 < mounts; i++)
         holdfs_pass(mount[i]);
-    for (unsigned i = 0; i < 20 * (mounts - 1); i++)
+    for (unsigned i = 0; i < each * (mounts - 1); i++)
         CHECK_INT(next_event(queue).error, 0);
+    if (beneath_root)
+        errand_root_remove(queue, root);
     close_queue(queue);
     for (unsigned i = 0; i < mounts; i++)
         holdfs_stop(mount[i]);
+}
+
+TEST_EACH_BACKEND(several_hang_beneath_a_root)
+{
+    several_hang(backend, true);
+}
+
+TEST_EACH_BACKEND(several_hang_by_plain_path)
+{
+    several_hang(backend, false);
 }
 
 /* Neither the registration of a root nor a submission asks the filesystem anything. */
