@@ -140,6 +140,36 @@ TEST_EACH_BACKEND(reads_again_and_again)
     close_queue(queue);
 }
 
+/* A part of the file is in the page cache and a part is not: a read that may not wait then stops in the middle, and
+ * that is not the end of the file. */
+TEST_EACH_BACKEND(reads_through_gaps_in_the_cache)
+{
+    enum { page = 4096, pages = 12, size = pages * page - 100 };
+    errand_queue *queue = open_queue(backend, NULL);
+    int root = add_root(queue, harness_directory(), 0);
+    static unsigned char buffer[size + 100];
+    make_file("file", size, 6);
+    int file = open(path_of("file"), O_RDONLY | O_CLOEXEC);
+    REQUIRE_CALL(fdatasync(file));
+    REQUIRE_CALL(posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM));
+    for (unsigned gap = 0; gap < pages; gap++) {
+        for (unsigned again = 0; again < 3; again++) {
+            harness_at("page %u absent, turn %u", gap, again);
+            struct errand_read_file job = {
+                .size = sizeof job, .dir_fd = root, .path = "file", .buffer = buffer, .length = sizeof buffer};
+            if (again == 2)
+                REQUIRE_CALL(posix_fadvise(file, gap * page, page, POSIX_FADV_DONTNEED));
+            REQUIRE_INT(errand_read_file(queue, &job, NULL), 0);
+            struct errand_event event = next_event(queue);
+            CHECK_EVENT(event, 0, -1, size);
+            CHECK_INT(pattern_check(buffer, size, 6, 0), size);
+        }
+    }
+    close(file);
+    errand_root_remove(queue, root);
+    close_queue(queue);
+}
+
 TEST_EACH_BACKEND(read_exact)
 {
     errand_queue *queue = open_queue(backend, NULL);
