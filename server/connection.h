@@ -75,7 +75,8 @@ void connection_wait(struct connection *connection, enum wait_kind kind);
 void connection_pause(struct connection *connection);
 void connection_resume(struct connection *connection);
 
-/* The reply was sent and our side shut down: reads on for a while, so that the client sees the reply and not a reset. */
+/* The reply was sent and our side shut down: reads on for a while, so that the client sees the reply and not a
+ * reset. */
 void connection_linger(struct connection *connection);
 
 /* Ends it: at once, or when the event of its cancelled chain has come. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the workers of one server have in common. Nothing of it but one counter is touched on the way of a connection. */
+/* What the workers of one server have in common. Nothing of it but one counter is touched on the way of a
+ * connection. */
 #ifndef SERVER_SHARED_H
 #define SERVER_SHARED_H
 

@@ -400,17 +400,32 @@ void exchange_begin(struct http_connection *http, const struct http_request *req
         open_file(exchange);
 }
 
+/* Nobody is there any more to be told anything, and there is nothing to report. */
+static bool peer_is_gone(const struct errand_event *event)
+{
+    switch (-event->error) {
+    case EPIPE:
+    case ECONNRESET:
+    case ENOTCONN:
+    case EHOSTUNREACH:
+    case ENETUNREACH: return true;
+    default: return event->step_kind == ERRAND_STEP_SEND || event->step_kind == ERRAND_STEP_SHUTDOWN;
+    }
+}
+
 enum exchange_state exchange_ended(struct exchange *exchange, const struct errand_event *event)
 {
     if (event->error == 0)
         return EXCHANGE_DONE;
+    if (peer_is_gone(event))
+        return EXCHANGE_BROKEN;
     int status = status_of(event->error);
-    if (status == 500 && event->error != -EPIPE && event->error != -ECONNRESET)
+    if (status == 500)
         log_error("a reply failed at its step %s: %s", errand_step_name(event->step_kind),
                   errand_error_name(event->error));
     if (event->error == -EMFILE || event->error == -ENFILE)
         log_error("a file could not be opened: %s (see ulimit -n)", errand_error_name(event->error));
-    if (event->bytes > 0 || exchange->is_page || event->error == -EPIPE || event->error == -ECONNRESET)
+    if (event->bytes > 0 || exchange->is_page)
         return EXCHANGE_BROKEN;
     send_page(exchange, status);
     return EXCHANGE_GOES_ON;

@@ -41,7 +41,8 @@ struct http_file_head {
 /* out has HTTP_HEAD_SPACE bytes, or HTTP_HEAD_SPACE more than location_length. Return the length. */
 size_t http_head_file(char *out, const struct http_clock *clock, const struct http_file_head *head);
 
-/* A page for a status, whole unless only_head. location: NULL, or where a 301 leads. range_size: the file's for a 416. */
+/* A page for a status, whole unless only_head. location: NULL, or where a 301 leads. range_size: the file's for a
+ * 416. */
 struct http_page {
     int status;
     enum http_connection_line connection;

@@ -16,7 +16,8 @@ struct mime_types;
 struct mime_types *mime_types_open(const char *file);
 void mime_types_close(struct mime_types *types);
 
-/* The whole header line, "Content-Type: text/html; charset=utf-8\r\n", of at most MIME_LINE_MAX bytes, and its length. */
+/* The whole header line, "Content-Type: text/html; charset=utf-8\r\n", of at most MIME_LINE_MAX bytes, and its
+ * length. */
 const char *mime_line(const struct mime_types *types, const char *path, size_t path_length, size_t *length);
 
 #endif
