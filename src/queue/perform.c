@@ -21,8 +21,7 @@ static bool fault_in(struct op *op)
     if (op->kind == OP_READ_FILE) {
         int64_t result = fault_ask(FAULT_OP + OP_OPEN, &length);
         op->fault = result < 0 ? 0 : (int32_t)fault_ask(FAULT_OP + OP_READ, &length);
-        op->length = length;
-        op->open_result = (int32_t)result;
+        op->open_result = (int32_t)result; /* its length stays: a whole read is told from a short one by it */
         return result < 0;
     }
     int64_t result = fault_ask(FAULT_OP + op->kind, &length);

@@ -24,14 +24,27 @@ static struct {
     atomic_uint hits, shortened;
 } plan;
 
+enum { page = 4096 };
+
+static bool moves_bytes(unsigned place)
+{
+    return place == FAULT_OP + OP_READ || place == FAULT_OP + OP_SEND || place == FAULT_OP + OP_RECEIVE ||
+           place == FAULT_OP + OP_SENDFILE || place == FAULT_CALL + CALL_READ;
+}
+
 static int64_t hook(void *context, unsigned place, uint64_t *length)
 {
     (void)context;
     if (!plan.armed)
         return 0;
     unsigned n = atomic_fetch_add(&plan.count, 1) + 1;
-    if ((plan.short_nth == n || plan.short_nth == UINT32_MAX) && *length > plan.most) {
-        *length = plan.most;
+    uint64_t most = moves_bytes(place) ? plan.most : UINT64_MAX;
+    /* A read that does not wait stops short at the end of the file, or where a page is missing: nowhere else, and the
+     * library may tell the two apart by that. */
+    if (place == FAULT_OP + OP_READ)
+        most = most < page ? page : most & ~(uint64_t)(page - 1);
+    if ((plan.short_nth == n || plan.short_nth == UINT32_MAX) && *length > most) {
+        *length = most;
         atomic_fetch_add(&plan.shortened, 1);
     }
     if (!plan.nth || n < plan.nth || n > plan.last)
@@ -210,6 +223,7 @@ static const struct scenario scenarios[] = {
     {"send_file, long", send_plain, with_head, false, false, 600000},
     {"send_file, hand over", send_hand_over, with_head, false, true, 3000},
     {"read_file beneath a root", read_root, just_file, true, false, 3000},
+    {"read_file beneath a root, of some pages", read_root, just_file, true, false, 20000},
     {"read_file beneath a root, long", read_root, just_file, true, false, 600000},
     {"read_file", read_plain, just_file, true, false, 600000},
     {"read_file, hand over", read_hand_over, just_file, true, true, 3000},
@@ -412,7 +426,7 @@ TEST_EACH_BACKEND(short_counts)
             run_once(&scene, &scenarios[i]);
             CHECK_INT(scene.event.error, 0);
             CHECK(plan.count > 0);
-            if (pieces[j] < scene.size)
+            if (pieces[j] < scene.size && scenarios[i].begin != read_root)
                 CHECK(plan.shortened > 0);
         }
         close_scene(&scene);
