@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """bench-chain: open + read 4 KiB + close of many files in the page cache, in random order, 64 chains in flight."""
 import common
-from common import Spread, ratio
+from common import Spread, figure, ratio
 
 SIZES = (1000, 10000)  # the smaller stays in the CPU's caches, the larger measures its memory, too
 
@@ -21,7 +21,7 @@ def best(figures, names):
 
 
 def measure(bench):
-    rounds, seconds = bench.rounds(15), bench.seconds(0.2)
+    rounds, seconds = bench.rounds(11), bench.seconds(0.3)
     names = bench.wanted(list(ALL))
     raw = bench.data["rounds"] = []
     for files in SIZES:
@@ -41,10 +41,10 @@ def measure(bench):
 
 
 def show(bench, files, figures):
-    bench.say(f"{files} files of 4 KiB, open + read + close, 64 in flight: CPU of the whole process, median (min..max) of "
-              f"{len(next(iter(figures.values())))} rounds")
+    bench.say(f"{files} files of 4 KiB, open + read + close, 64 in flight: CPU of the whole process, median (min..max) "
+              f"of {len(next(iter(figures.values())))} rounds")
     bench.table(["", "us a chain", "chains per CPU second"],
-                [[name, Spread(values), common.figure(1e6 / Spread(values).median)] for name, values in figures.items()])
+                [[name, Spread(values), figure(1e6 / Spread(values).median)] for name, values in figures.items()])
     plain, uring, libuv = best(figures, PLAIN), best(figures, URING), best(figures, LIBUV)
     ours = {backend: best(figures, [name for name in ERRAND if backend in name]) for backend in ("uring", "threads")}
     targets = [("uring", uring, 1.1, "the best by hand"), ("uring", plain, 3.5, "the best plain system calls"),

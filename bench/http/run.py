@@ -54,8 +54,8 @@ def measure(bench):
             raw.append({"round": number, **once(bench, name, root, paths, seconds, use)})
     figures = {name: [row["us_per_request"] for row in raw if row["name"] == name] for name in names}
     rates = {name: [row["requests_per_s"] for row in raw if row["name"] == name] for name in names}
-    bench.say(f"{FILES} files of about 8 KiB, {CONNECTIONS} keep-alive connections, server on one CPU: CPU of the whole "
-              f"server for a request, median (min..max) of {rounds} rounds")
+    bench.say(f"{FILES} files of about 8 KiB, {CONNECTIONS} keep-alive connections, server on one CPU: CPU of the "
+              f"whole server for a request, median (min..max) of {rounds} rounds")
     bench.table(["", "us a request", "requests/s"],
                 [[name, Spread(figures[name]), Spread(rates[name])] for name in names])
     bench.say()

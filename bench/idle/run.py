@@ -51,8 +51,8 @@ def measure(bench):
     for number, order in common.interleaved(bench.rounds(3), names):
         for name in order:
             raw.append({"round": number, **once(bench, name, root, paths)})
-    bench.say(f"{CONNECTIONS} idle keep-alive connections, one request served on each: private memory of the whole server, "
-              f"io_uring's rings added, in bytes a connection")
+    bench.say(f"{CONNECTIONS} idle keep-alive connections, one request served on each: private memory of the whole "
+              f"server, and of io_uring's rings what is not in it, in bytes a connection")
     rows, whole = [], {}
     for name in names:
         rounds = [row for row in raw if row["name"] == name]
@@ -62,7 +62,7 @@ def measure(bench):
         rows.append([name, whole[name], growth, *(figure(rounds[0][when][what] / 1024) for when in ("before", "after")
                                                   for what in ("private", "rings")),
                      min(row["answered"] for row in rounds)])
-    bench.table(["", "whole process", "less its baseline", "KiB private before", "rings", "KiB private after", "rings",
+    bench.table(["", "whole process", "less its baseline", "KiB private before", "more in rings", "KiB private after", "more in rings",
                  "answered"], rows)
     bench.say()
     for name in names:

@@ -16,18 +16,18 @@ READS_PER_SECOND = 200
 class SlowFuse:
     """Every lookup, getattr, open and read takes 50 ms."""
 
-    name = "fuse"
+    cgroup = None
 
-    def __init__(self, bench, root):
-        self.bench, self.mountpoint, self.process = bench, f"{root}/fuse", None
+    def __init__(self, bench, root, name, size, cases):
+        self.bench, self.name, self.size, self.cases = bench, name, size, cases
+        self.mountpoint, self.process = f"{root}/{name}", None
         os.makedirs(self.mountpoint)
-        self.paths = [(f"/fuse/d{number % 16:02}/f{number:04}", 8192) for number in range(FILES)]
-        self.cgroup = None
+        self.paths = [(f"/{name}/d{number % 16:02}/f{number:04}", size) for number in range(FILES)]
 
     def fresh(self, *more):
         self.leave()
         self.process = self.bench.start([self.bench.program("slowfs"), self.mountpoint, "--files", str(FILES),
-                                         "--bytes", "8192", *more])
+                                         "--bytes", str(self.size), *more])
         if self.process.stdout.readline().strip() != "ready":
             sys.exit("bench-stall: slowfs did not start: is FUSE there (/dev/fuse)?")
 
@@ -43,8 +43,8 @@ class SlowDisk:
 
     name = "disk"
 
-    def __init__(self, bench, root):
-        self.bench, self.mountpoint, self.mounted = bench, f"{root}/disk", False
+    def __init__(self, bench, root, cases):
+        self.bench, self.cases, self.mountpoint, self.mounted = bench, cases, f"{root}/disk", False
         os.makedirs(self.mountpoint)
         self.paths = [(f"/disk/f{number:04}", BLOCKS * BLOCK) for number in range(FILES)]
         image = f"{bench.work}/disk.img"

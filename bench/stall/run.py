@@ -19,7 +19,8 @@ import places
 from servers import ERRAND
 
 NGINX = ["nginx sendfile", "nginx aio threads"]
-CLIENTS = [(64, 4), (1000, 1)]  # slow clients, and how many files each asks for
+CASES = [(64, 4), (1000, 1)]  # slow clients, and how many files each asks for
+BIG_CASES = [(400, 1)]  # of 1 MiB: more than memory for transfers would hold, if all were given some
 PACE_MS, PORT = 5, 8099
 ALONE_S = 2  # before the slow clients come: what the hot client sees then is the machine's own noise
 HOT_P99_MS, LATE_MS = 5, 50
@@ -69,16 +70,18 @@ def measure(bench):
     with open(f"{root}/hot", "wb") as file:
         file.write(bytes(8192))
     both = bench.wanted([*ERRAND, *NGINX])
-    slow_places = [places.SlowFuse(bench, root), places.SlowDisk(bench, root)]
+    slow_places = [places.SlowFuse(bench, root, "fuse", 8192, CASES),
+                   places.SlowFuse(bench, root, "fuse-big", 1 << 20, BIG_CASES), places.SlowDisk(bench, root, CASES)]
     raw = bench.data["rounds"] = []
     bench.say(f"one hot file, asked for every {PACE_MS} ms by one client while others wait for slow files; server: one "
               f"queue (one worker) on one CPU\nfuse: 50 ms for every lookup, getattr, open, read. disk: ext4, cold, "
               f"{places.READS_PER_SECOND} reads a second, extents {bench.data['disk']['extents']}")
-    header = ["place", "slow clients", "server", "hot alone p99 ms", "hot p50 ms", "p99 ms", "max ms", "slow clients answered", "after s"]
+    header = ["place", "slow clients", "server", "alone p99 ms", "hot p50 ms", "p99 ms", "max ms", "slow answered",
+              "after s"]
     rows = []
     for number in range(bench.rounds(1)):
         for place in slow_places:
-            for clients, each in CLIENTS:
+            for clients, each in place.cases:
                 for name in both:
                     limit = 150 if name in ERRAND else bench.seconds(10)
                     result = {"round": number, **once(bench, name, place, root, clients, each, limit)}
@@ -86,11 +89,11 @@ def measure(bench):
                     bench.keep(f"hot-{place.name}-{clients}-{name.replace(' ', '-')}-{number}.txt",
                                "".join(f"{due:.4f} {took:.4f}\n" for due, took in points))
                     raw.append(result)
-                    slow = result["slow"]
-                    rows.append([place.name, clients, name, figure(result["alone_p99_ms"]), *(figure(result[f"hot_{key}_ms"]) for key in ("p50", "p99", "max")),
-                                 f"{slow['connections_done']} of {clients}" +
-                                 ("" if slow["connections_done"] == clients else f" (given up after {limit:g} s)"),
-                                 figure(slow["seconds"])])
+                    slow, done = result["slow"], result["slow"]["connections_done"]
+                    answered = f"{done} of {clients}" + ("" if done == clients else f" (given up after {limit:g} s)")
+                    rows.append([place.name, clients, name,
+                                 *(figure(result[key]) for key in ("alone_p99_ms", "hot_p50_ms", "hot_p99_ms", "hot_max_ms")),
+                                 answered, figure(slow["seconds"])])
                     print(" ", *rows[-1], flush=True)
     bench.say()
     bench.table(header, rows)
@@ -102,11 +105,11 @@ def measure(bench):
             bench.target(f"{what}: slow clients answered", row["slow"]["connections_done"], row["clients"])
     deadlines(bench, slow_places[0], root)
     for place in slow_places:
-        plot(bench, place.name, both)
+        plot(bench, place, both)
 
 
 def deadlines(bench, fuse, root):
-    bench.say("\na mount that hangs for good: 3 waves of 64 chains with deadlines on it, timers and a healthy file beside them")
+    bench.say("\na mount that hangs for good: 3 waves of 64 chains with deadlines on it, timers and a healthy file beside")
     rows = []
     for name in bench.wanted(ERRAND):
         fuse.fresh("--hold")
@@ -131,15 +134,16 @@ def deadlines(bench, fuse, root):
                  "stuck at most", "in the end", "left by close"], rows)
 
 
+COLOURS = {"errand uring": "#2a9d8f", "errand threads": "#457b9d", "nginx sendfile": "#e76f51",
+           "nginx aio threads": "#e9a03b"}
+
+
 def plot(bench, place, names):
-    curves = []
-    for name in names:
-        style = "pt 7 ps 0.25" if name in ERRAND else "pt 5 ps 0.25"
-        colour = {"errand uring": "#2a9d8f", "errand threads": "#457b9d", "nginx sendfile": "#e76f51"}.get(name, "#e9a03b")
-        curves.append(f'"{bench.results}/hot-{place}-64-{name.replace(" ", "-")}-0.txt" using 1:2 with points {style} '
-                      f'lc rgb "{colour}" title "{name}"')
-    bench.gnuplot(f"stall-{place}", f"""set logscale y; set yrange [0.01:20000]
-set title "One hot file while 64 clients wait for slow ones ({place}): each request's time, counted from when it was due"
+    clients = place.cases[0][0]
+    curves = ", ".join(f'"{bench.results}/hot-{place.name}-{clients}-{name.replace(" ", "-")}-0.txt" using 1:2 with '
+                       f'points pt 7 ps 0.25 lc rgb "{COLOURS[name]}" title "{name}"' for name in names)
+    bench.gnuplot(f"stall-{place.name}", f"""set logscale y; set yrange [0.01:20000]
+set title "A hot file while {clients} clients wait for slow ones ({place.name}): time of each request from when it was due"
 set xlabel "seconds"; set ylabel "milliseconds"; set key top right
-plot {", ".join(curves)}
+plot {curves}
 """)

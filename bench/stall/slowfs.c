@@ -2,9 +2,9 @@
 /*
  * A slow filesystem for bench-stall: every lookup, getattr, open and read on it takes a fixed time (50 ms), however
  * many are under way, and the kernel may remember nothing (attribute and entry timeouts are 0). It holds --files files
- * of --bytes bytes, d00/f0000, d01/f0001, ..., d15/f0015, d00/f0016, ...; in 16 directories, because libfuse 3.14 has the
- * kernel look up one new name at a time in each. One thread takes requests off /dev/fuse, another answers each when it is
- * due, so the filesystem itself is never the bottleneck: it is slow, not busy.
+ * of --bytes bytes: d00/f0000, d01/f0001, ..., d15/f0015, d00/f0016, ...; in 16 directories, because with libfuse 3.14
+ * the kernel looks up only one new name at a time in each. One thread takes requests off /dev/fuse, another answers
+ * each when it is due, so the filesystem itself is never the bottleneck: it is slow, not busy.
  *
  *     slowfs MOUNTPOINT [--files N] [--bytes N] [--delay-ms N] [--hold]
  *
