@@ -196,14 +196,14 @@ set xlabel tc rgb "#888888"
         self.gnuplot(name, "$data << END\n" + "\n".join(lines) + f"""
 END
 set title "{title}"; set ylabel "{label}"; set yrange [0:*]; set style fill solid 0.85 noborder; set boxwidth 0.7
-set xtics rotate by -20 left; set bmargin 6; set rmargin 14; unset key
+set xtics rotate by -20 left; set bmargin 9; set rmargin 18; set offsets 0, 0, graph 0.1, 0; unset key
 plot $data using 2:3:6:xtic(1) with boxes lc rgb variable, $data using 2:3:4:5 with yerrorbars lc rgb "#888888" pt 0, \\
      $data using 2:5:(sprintf("%.3g", $3)) with labels offset 0,0.8 tc rgb "#888888"
 """)
 
 
 def machine(work):
-    cpu = [line.split(":", 1)[1].strip() for line in read("/proc/cpuinfo").splitlines() if line.startswith("model name")]
+    cpu = [line.split(":", 1)[1].strip() for line in read("/proc/cpuinfo").splitlines() if "model name" in line]
     packages = "liburing2 libuv1 nginx-light nginx-core nginx wrk fuse3 libfuse3-3 gcc".split()
     found = output("dpkg-query", "-W", "-f", "${Package} ${Version} ${Status}\n", *packages)
     versions = dict(line.split()[:2] for line in found.splitlines() if line.endswith("ok installed"))
@@ -268,7 +268,7 @@ def remove_loop_devices(work):
 
 
 def many_files(directory, count, size, per_directory=100):
-    """Writes DIR/dNNN/fNN, each beginning with its number. size: bytes, or a function of the number. Returns the list."""
+    """Writes DIR/dNNN/fNN, each beginning with its number; size: bytes, or a function of the number. Returns a list."""
     filler, made = random.Random(1).randbytes(1 << 16), []
     for number in range(count):
         name = f"d{number // per_directory:03}/f{number % per_directory:02}"

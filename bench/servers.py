@@ -39,8 +39,8 @@ http {{
 
 def variants():
     """Its variants: what is different in the configuration."""
-    # One descriptor for each file in the cache: 20,000 do not fit where the limit is 20,000, so there a few hundred files
-    # of the 20,000 are opened anew, which is within the spread.
+    # One descriptor for each file in the cache: 20,000 do not fit where the limit is 20,000, so there one request in
+    # 70 or so opens its file anew, which is within the spread.
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     cache = (f"open_file_cache max={min(100000, limit - 300)} inactive=1h; open_file_cache_valid 1h; "
              "open_file_cache_min_uses 1; open_file_cache_errors on;")

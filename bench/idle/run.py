@@ -62,8 +62,8 @@ def measure(bench):
         rows.append([name, whole[name], growth, *(figure(rounds[0][when][what] / 1024) for when in ("before", "after")
                                                   for what in ("private", "rings")),
                      min(row["answered"] for row in rounds)])
-    bench.table(["", "whole process", "less its baseline", "KiB private before", "more in rings", "KiB private after", "more in rings",
-                 "answered"], rows)
+    bench.table(["", "whole process", "less its baseline", "KiB private before", "more in rings", "KiB private after",
+                 "more in rings", "answered"], rows)
     bench.say()
     for name in names:
         if name in servers.ERRAND:

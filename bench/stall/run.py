@@ -92,7 +92,7 @@ def measure(bench):
                     slow, done = result["slow"], result["slow"]["connections_done"]
                     answered = f"{done} of {clients}" + ("" if done == clients else f" (given up after {limit:g} s)")
                     rows.append([place.name, clients, name,
-                                 *(figure(result[key]) for key in ("alone_p99_ms", "hot_p50_ms", "hot_p99_ms", "hot_max_ms")),
+                                 *(figure(result[f"{key}_ms"]) for key in ("alone_p99", "hot_p50", "hot_p99", "hot_max")),
                                  answered, figure(slow["seconds"])])
                     print(" ", *rows[-1], flush=True)
     bench.say()
@@ -109,7 +109,8 @@ def measure(bench):
 
 
 def deadlines(bench, fuse, root):
-    bench.say("\na mount that hangs for good: 3 waves of 64 chains with deadlines on it, timers and a healthy file beside")
+    bench.say("\na mount that hangs for good: 3 waves of 64 chains with deadlines on it; beside them timers and a healthy "
+              "file")
     rows = []
     for name in bench.wanted(ERRAND):
         fuse.fresh("--hold")
@@ -141,9 +142,10 @@ COLOURS = {"errand uring": "#2a9d8f", "errand threads": "#457b9d", "nginx sendfi
 def plot(bench, place, names):
     clients = place.cases[0][0]
     curves = ", ".join(f'"{bench.results}/hot-{place.name}-{clients}-{name.replace(" ", "-")}-0.txt" using 1:2 with '
-                       f'points pt 7 ps 0.25 lc rgb "{COLOURS[name]}" title "{name}"' for name in names)
+                       f'points pt 7 ps 0.25 lc rgb "{COLOURS[name]}" notitle, NaN with points pt 7 ps 1 '
+                       f'lc rgb "{COLOURS[name]}" title "{name}"' for name in names)
     bench.gnuplot(f"stall-{place.name}", f"""set logscale y; set yrange [0.01:20000]
-set title "A hot file while {clients} clients wait for slow ones ({place.name}): time of each request from when it was due"
+set title "A hot file while {clients} clients wait for slow ones ({place.name}): time of each request since it was due"
 set xlabel "seconds"; set ylabel "milliseconds"; set key top right
 plot {curves}
 """)
