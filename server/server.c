@@ -18,9 +18,11 @@
 /* What is posted to workers; only the addresses count. */
 static const char message_stop, message_leave, message_finished;
 
-bool server_is_full(struct server *server)
+bool server_is_full_for(const struct worker *worker)
 {
-    return atomic_load_explicit(&server->connections, memory_order_relaxed) >= server->limit;
+    struct server *server = worker->server;
+    return worker->connections > server->limit / (8 * server->count) &&
+           atomic_load_explicit(&server->connections, memory_order_relaxed) >= server->limit;
 }
 
 void server_count_connection(struct server *server, int change)

@@ -26,7 +26,8 @@ struct server {
     struct worker *failed; /* one that could not */
 };
 
-bool server_is_full(struct server *server);
+/* Has this worker to wait until a connection ends? A small share of its own keeps it from being shut out by others. */
+bool server_is_full_for(const struct worker *worker);
 void server_count_connection(struct server *server, int change);
 
 /* Events of a worker's queue that concern the whole. */

@@ -15,6 +15,7 @@ enum { BATCH = 128 };
 
 #define GRACE_NS       (10 * ERRAND_SECOND)
 #define RETRY_NS       (100 * ERRAND_MILLISECOND)
+#define SPARE_NS       ERRAND_SECOND /* idle for so long, a connection makes room for others */
 #define SWEEP_SLACK_NS ERRAND_SECOND /* how late a wait may end, so that the timer is not set for each */
 
 int64_t worker_wait_limit(enum wait_kind kind)
@@ -72,12 +73,24 @@ static void pause_accept(struct endpoint *endpoint)
     set_timer(endpoint->worker, &endpoint->worker->retry, RETRY_NS);
 }
 
+/* No place is left: of the connections that nobody has used for a while, some end. */
+static void make_room(struct worker *worker)
+{
+    int64_t now = errand_queue_now(worker->queue);
+    for (unsigned i = 0; i < BATCH / 4; i++) {
+        struct connection *oldest = worker->waits[WAIT_IDLE].first;
+        if (oldest == NULL || now - oldest->since < SPARE_NS)
+            break;
+        connection_close(oldest);
+    }
+}
+
 static void resume_accept(struct worker *worker)
 {
     struct endpoint *endpoint = &worker->http;
     if (!endpoint->paused || endpoint->source == NULL)
         return;
-    if (server_is_full(worker->server)) {
+    if (server_is_full_for(worker)) {
         set_timer(worker, &worker->retry, RETRY_NS); /* the place may come free on another thread */
         return;
     }
@@ -108,7 +121,7 @@ static void on_accept(struct endpoint *endpoint, const struct errand_event *even
         return;
     }
     connection_open(endpoint, event->fd);
-    if (!endpoint->paused && server_is_full(endpoint->worker->server))
+    if (!endpoint->paused && server_is_full_for(endpoint->worker))
         pause_accept(endpoint);
 }
 
@@ -136,12 +149,15 @@ void worker_stop(struct worker *worker)
 
 static void on_timer(struct worker *worker, const struct errand_event *event)
 {
-    if (event->user_data == &worker->sweep)
+    if (event->user_data == &worker->sweep) {
         sweep(worker);
-    else if (event->user_data == &worker->retry)
+    } else if (event->user_data == &worker->retry) {
+        if (worker->http.paused && !worker->stopping)
+            make_room(worker);
         resume_accept(worker);
-    else
+    } else {
         worker->over = true; /* the time of grace */
+    }
 }
 
 static void on_event(struct worker *worker, const struct errand_event *event)

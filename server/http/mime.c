@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Media types: a table from extensions to ready header lines, hashed, filled once at the start. A file's own entry in
- * /etc/mime.types goes before the built-in one.
+ * Media types: a table from extensions to ready header lines, hashed, filled once at the start. An entry in
+ * /etc/mime.types goes before the built-in one. A key that begins with a slash is the whole of a name without a dot:
+ * browsers would offer README for download otherwise.
  */
 #include "mime.h"
 
@@ -36,6 +37,7 @@ struct mime_types {
 static const char *const built_in[] = {
     "text/html html htm",
     "text/plain txt text log md conf c h py sh",
+    "text/plain /readme /license /copying /copyright /makefile /changelog /news /authors /notice /install",
     "text/css css",
     "text/csv csv",
     "text/xml xml",
@@ -214,21 +216,32 @@ void mime_types_close(struct mime_types *types)
     free(types);
 }
 
+/* The table's key for a path: what follows its last dot, or a slash and the name. Returns false if it is too long. */
+static bool key_of(const char *path, size_t length, char key[EXTENSION_MAX + 1])
+{
+    size_t n = 0;
+    while (n < length && n <= EXTENSION_MAX && path[length - 1 - n] != '.' && path[length - 1 - n] != '/')
+        n++;
+    if (n == 0 || n > EXTENSION_MAX)
+        return false;
+    char *at = key;
+    if (n == length || path[length - 1 - n] == '/') {
+        if (n == EXTENSION_MAX)
+            return false;
+        *at++ = '/';
+    }
+    for (const char *from = path + length - n; n > 0; n--, from++)
+        *at++ = *from >= 'A' && *from <= 'Z' ? (char)(*from | 0x20) : *from;
+    *at = '\0';
+    return true;
+}
+
 const char *mime_line(const struct mime_types *types, const char *path, size_t path_length, size_t *length)
 {
     const struct line *line = types->unknown;
-    char extension[EXTENSION_MAX + 1];
-    size_t n = 0;
-    while (n < path_length && n <= EXTENSION_MAX && path[path_length - 1 - n] != '.' &&
-           path[path_length - 1 - n] != '/')
-        n++;
-    if (n > 0 && n < path_length && n <= EXTENSION_MAX && path[path_length - 1 - n] == '.') {
-        for (size_t i = 0; i < n; i++) {
-            char c = path[path_length - n + i];
-            extension[i] = c >= 'A' && c <= 'Z' ? (char)(c | 0x20) : c;
-        }
-        extension[n] = '\0';
-        const struct slot *slot = find(types, extension);
+    char key[EXTENSION_MAX + 1];
+    if (key_of(path, path_length, key)) {
+        const struct slot *slot = find(types, key);
         if (slot->extension[0] != '\0')
             line = slot->line;
     }

@@ -26,6 +26,13 @@ TEST(built_in)
     check(types, "a/b.c/PHOTO.JPG", "image/jpeg");
     check(types, "x.tar.gz", "application/gzip");
     check(types, "noextension", "application/octet-stream");
+    check(types, "README", "text/plain; charset=utf-8");
+    check(types, "bash/copyright", "text/plain; charset=utf-8");
+    check(types, "my-readme", "application/octet-stream");
+    check(types, "html", "application/octet-stream");
+    check(types, "fourteen-chars", "application/octet-stream");
+    check(types, "fifteen-letters", "application/octet-stream");
+    check(types, "sixteen-letters-", "application/octet-stream");
     check(types, "dir.html/file", "application/octet-stream");
     check(types, "ends.", "application/octet-stream");
     check(types, ".html", "text/html; charset=utf-8");

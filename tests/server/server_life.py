@@ -261,9 +261,18 @@ def without_descriptors(backend):
         with open(f'/proc/{server.process.pid}/stat', encoding='utf-8') as file:
             after = sum(int(field) for field in file.read().rsplit(')', 1)[1].split()[11:13])
         assert after - before < 50 * SLOW, f'{after - before} ticks while full'
+        same(server.get('/a.txt').status, 200, 'while idle clients hold every place')
         for client in clients:
             client.close()
         eventually(lambda: server.get('/a.txt').status == 200)
+
+
+@test
+def more_queues_than_descriptors(backend):
+    status, out, err = errand('serve', '-p', '0', '--threads', '64', '--backend', backend, site(),
+                              preexec_fn=lambda: __import__('resource').setrlimit(7, (96, 96)))
+    same((status, out), (1, ''))
+    assert 'EMFILE' in err or 'open files' in err, err
 
 
 @test
