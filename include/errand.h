@@ -82,8 +82,8 @@ struct errand_queue_options {
     uint32_t receive_buffers;  /* buffers for arriving data; a power of two, default 128, at most 32768 */
     uint32_t receive_size;     /* bytes in each; default 4096, at most 1 MiB */
     uint32_t messages;         /* posted messages waiting, for each post source; default 1024 */
-    uint64_t transfer_memory;  /* bytes of the library's own transfer buffers; default 64 MiB, at least 1 MiB. Steps
-                                  that need one wait for it, within their deadline */
+    uint64_t transfer_memory;  /* bytes of the library's own transfer buffers beyond which a chain gets no more than
+                                  16 KiB at a time; default 64 MiB, at least 1 MiB */
     int64_t close_grace_ns;    /* how long errand_queue_close() waits for file operations; default 1 s */
     char *why;                 /* if not NULL: receives text on the choice of backend, also when the call fails */
     size_t why_size;           /* its size, the final NUL included */

@@ -12,45 +12,50 @@ static int class_of(size_t size)
     return size <= BUFFER_SMALL ? 0 : size <= BUFFER_MIDDLE ? 1 : 2;
 }
 
-size_t buffer_class(size_t length)
+size_t buffer_grant(struct buffer_pool *pool, size_t length)
 {
-    return length <= BUFFER_SMALL ? BUFFER_SMALL : length <= BUFFER_MIDDLE ? BUFFER_MIDDLE : BUFFER_LARGE;
+    uint64_t used = atomic_load_explicit(&pool->used, memory_order_relaxed);
+    size_t size = BUFFER_SMALL;
+    if (length > BUFFER_MIDDLE && used < pool->limit / 2)
+        size = BUFFER_LARGE;
+    else if (length > BUFFER_SMALL && used < pool->limit)
+        size = BUFFER_MIDDLE;
+    atomic_fetch_add_explicit(&pool->used, size, memory_order_relaxed);
+    return size;
+}
+
+void buffer_return(struct buffer_pool *pool, size_t size)
+{
+    atomic_fetch_sub_explicit(&pool->used, size, memory_order_relaxed);
 }
 
 void *buffer_take(struct buffer_pool *pool, size_t size)
 {
     int class = class_of(size);
-    if (atomic_load_explicit(&pool->used, memory_order_relaxed) + size > pool->limit)
-        return NULL;
-    void *buffer = pool->spare[class];
-    if (buffer) {
-        pool->spare[class] = pool->spare[class]->next;
+    struct buffer_spare *spare = pool->spare[class];
+    if (spare) {
+        pool->spare[class] = spare->next;
         pool->spares[class]--;
-    } else if (!(buffer = malloc(size))) {
-        return NULL;
+        return spare;
     }
-    atomic_fetch_add_explicit(&pool->used, size, memory_order_relaxed);
+    void *buffer = malloc(size);
+    if (!buffer)
+        buffer_return(pool, size);
     return buffer;
 }
 
 void buffer_free(struct buffer_pool *pool, void *buffer, size_t size)
 {
     int class = class_of(size);
+    buffer_return(pool, size);
     if ((pool->spares[class] + 1) * size > BUFFER_SPARE_BYTES) {
-        buffer_free_anywhere(pool, buffer, size);
+        free(buffer);
         return;
     }
     struct buffer_spare *spare = buffer;
     spare->next = pool->spare[class];
     pool->spare[class] = spare;
     pool->spares[class]++;
-    atomic_fetch_sub_explicit(&pool->used, size, memory_order_relaxed);
-}
-
-void buffer_free_anywhere(struct buffer_pool *pool, void *buffer, size_t size)
-{
-    free(buffer);
-    atomic_fetch_sub_explicit(&pool->used, size, memory_order_relaxed);
 }
 
 void buffer_trim(struct buffer_pool *pool)

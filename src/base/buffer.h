@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library's own transfer buffers: a bounded sum of memory in three sizes. Taken on the queue's thread; freed there
- * or on a worker, because a buffer goes with the file operation that fills it, wherever that ends.
+ * The library's own transfer buffers, in three sizes. Nobody ever waits for one: when much memory is in use there are only
+ * smaller ones, and a small one there always is, so the sum is bounded by the limit and a small one for each chain.
+ * Granted on any thread, because a worker takes its buffer when its run's turn has come, not while it waits in its lane.
  */
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H
@@ -23,17 +24,17 @@ struct buffer_pool {
     uint32_t spares[BUFFER_CLASSES];
 };
 
-/* The size of the buffer that serves length best: at most BUFFER_LARGE. */
-size_t buffer_class(size_t length);
+/* The size of the buffer that length bytes get now: it is counted as used. On any thread. */
+size_t buffer_grant(struct buffer_pool *pool, size_t length);
 
-/* A buffer of a class's size, or NULL: the limit is reached (or memory is out; that looks the same). */
+/* Takes a grant of that size back. On any thread. */
+void buffer_return(struct buffer_pool *pool, size_t size);
+
+/* A buffer for a grant; NULL: no memory, and the grant is taken back. On the queue's thread. */
 void *buffer_take(struct buffer_pool *pool, size_t size);
 
 /* On the queue's thread. */
 void buffer_free(struct buffer_pool *pool, void *buffer, size_t size);
-
-/* On any thread: keeps no spare. */
-void buffer_free_anywhere(struct buffer_pool *pool, void *buffer, size_t size);
 
 /* Gives the spares back to the system. */
 void buffer_trim(struct buffer_pool *pool);

@@ -11,7 +11,7 @@
  * Copies the caller's struct into one of ours. What the caller's lacks is 0; what it has beyond ours must be 0.
  * Returns 0; -EINVAL: its size cannot be right; -E2BIG: it asks for what we do not know.
  */
-static inline int sized_copy(void *ours, size_t our_size, size_t least, const void *theirs)
+static inline int sized_copy(void *ours, size_t our_size, const void *theirs)
 {
     size_t size;
     memcpy(&size, theirs, sizeof size);
@@ -19,7 +19,7 @@ static inline int sized_copy(void *ours, size_t our_size, size_t least, const vo
         memcpy(ours, theirs, our_size);
         return 0;
     }
-    if (size < least || size > 65536)
+    if (size < sizeof size || size > 65536)
         return -EINVAL;
     for (size_t i = our_size; i < size; i++)
         if (((const char *)theirs)[i])
@@ -34,7 +34,7 @@ static inline const void *sized_view(const void *theirs, void *ours, size_t our_
 {
     size_t size;
     memcpy(&size, theirs, sizeof size);
-    *error = size == our_size ? 0 : sized_copy(ours, our_size, our_size, theirs);
+    *error = size == our_size ? 0 : sized_copy(ours, our_size, theirs);
     return *error ? NULL : size == our_size ? theirs : ours;
 }
 

@@ -120,8 +120,6 @@ int errand_step_open(errand_chain *chain, int dir_fd, const char *path, int flag
     if (root) {
         root_use(root);
         chain->rooted |= UINT64_C(1) << chain->steps_count;
-        step->path_hash = seen_hash((uint64_t)dir_fd, step->path);
-        seen_prefetch(chain->context->seen, step->path_hash);
     }
     step->file = dir_fd;
     step->open_flags = (unsigned)(flags | O_CLOEXEC | O_NONBLOCK);
@@ -140,6 +138,17 @@ int errand_step_stat(errand_chain *chain, int file, struct errand_stat *out)
     return appended(chain);
 }
 
+/* A read right after its open may become one segment with it, if the path was seen before: the record is fetched. */
+static void note_path(errand_chain *chain, const struct step *read)
+{
+    struct step *open = (struct step *)read - 1;
+    if (!chain->context->read_files || chain->steps_count == 0 || read->file != ERRAND_SLOT(chain->steps_count - 1) ||
+        !open->root)
+        return;
+    open->path_hash = seen_hash((uint64_t)open->file, open->path);
+    seen_prefetch(chain->context->seen, open->path_hash);
+}
+
 int errand_step_read(errand_chain *chain, int file, void *buffer, size_t length, int64_t offset, unsigned flags)
 {
     struct step *step = append(chain, ERRAND_STEP_READ, flags, ERRAND_EXACT);
@@ -151,6 +160,7 @@ int errand_step_read(errand_chain *chain, int file, void *buffer, size_t length,
     step->buffer = buffer;
     step->length = length;
     step->offset = offset;
+    note_path(chain, step);
     return appended(chain);
 }
 

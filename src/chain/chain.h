@@ -87,7 +87,7 @@ struct step {
 struct errand_chain {
     struct op op; /* the one under way */
     struct chain_context *context;
-    struct list node; /* among the runnable, or waiting for a buffer */
+    struct list node; /* among the runnable */
     uint8_t state;
     uint8_t steps_count, current;
     uint8_t in_call;
@@ -128,7 +128,6 @@ struct chain_context {
 
 enum chain_next {
     CHAIN_DO,      /* perform chain->op */
-    CHAIN_WAIT,    /* wait for a transfer buffer */
     CHAIN_IS_OVER, /* state is ENDED */
     CHAIN_GO_ON,   /* within this floor only: look at the chain again */
 };
@@ -192,7 +191,7 @@ static inline bool file_closes_inline(const struct step *file)
     return (file->facts & FILE_INLINE) && !(file->facts & FILE_UNLINKED);
 }
 
-/* plan.c: how the current step is to be done. They fill in chain->op, or return CHAIN_WAIT: no buffer is free. */
+/* plan.c: how the current step is to be done. They fill in chain->op. */
 enum chain_next plan_open(errand_chain *chain, struct step *step);
 enum chain_next plan_on_worker(errand_chain *chain);
 enum chain_next plan_fill(errand_chain *chain, struct step *file, int64_t offset, size_t lead, size_t length);
@@ -208,7 +207,7 @@ enum chain_next sendfile_next(errand_chain *chain, struct step *step);
 void took_read(errand_chain *chain, struct step *step);
 void took_sendfile(errand_chain *chain, struct step *step);
 void took_file_bytes(errand_chain *chain, struct step *step, size_t moved, size_t asked);
-bool chain_buffer(errand_chain *chain, size_t size);
+bool chain_buffer(errand_chain *chain, size_t wanted); /* false: out of memory */
 void chain_buffer_free(errand_chain *chain);
 
 /* run.c */

@@ -18,10 +18,12 @@ struct file_run *run_new(const char *path)
 
 void run_free(struct file_run *run, struct buffer_pool *buffers)
 {
-    if (run->buffer && buffers)
-        buffer_free(buffers, run->buffer, run->buffer_size);
-    else
+    if (!buffers || !run->buffer)
         free(run->buffer);
+    else
+        buffer_free(buffers, run->buffer, run->buffer_size);
+    if (buffers && !run->buffer)
+        buffer_return(buffers, run->buffer_size);
     if (run->root)
         root_release(run->root);
     free(run);

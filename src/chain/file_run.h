@@ -58,8 +58,11 @@ struct file_run {
     int open_flags;
     unsigned mode;
     struct errand_stat stat;
-    void *buffer; /* CALL_READ: a transfer buffer; results may begin at buffer + lead */
-    size_t buffer_size, lead, length;
+    void *buffer; /* CALL_READ: a transfer buffer, taken by the worker; what is read begins at buffer + lead */
+    bool reads;
+    size_t buffer_size; /* granted when the run begins; 0: not yet */
+    size_t lead;
+    size_t length; /* asked for; cut to what the granted buffer holds, and the run with it, when the run begins */
     int64_t offset;
     size_t moved;
 };

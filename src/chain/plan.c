@@ -118,13 +118,11 @@ static bool add_call(errand_chain *chain, struct file_run *run, unsigned index)
         return false;
     if (step->kind == ERRAND_STEP_READ) {
         size_t left = step->length - (size_t)(step->result > 0 ? step->result : 0);
-        if (run->buffer || !chain_buffer(chain, buffer_class(left)))
+        if (run->reads)
             return false;
-        run->buffer = chain->buffer;
-        run->buffer_size = chain->buffer_size;
-        run->length = left < run->buffer_size ? left : run->buffer_size;
+        run->reads = true;
+        run->length = left < BUFFER_LARGE ? left : BUFFER_LARGE;
         run->offset = step->offset + (step->result > 0 ? step->result : 0);
-        chain->buffer = NULL;
     }
     run->calls[run->count].call = calls[step->kind];
     run->calls[run->count++].step = (uint8_t)index;
@@ -186,8 +184,6 @@ enum chain_next plan_on_worker(errand_chain *chain)
     bool opens = step->kind == ERRAND_STEP_OPEN;
     struct step *file = opens ? step : chain_file(chain, step);
     unsigned opener = (unsigned)(file - chain->steps);
-    if (step->kind == ERRAND_STEP_READ && !chain_buffer(chain, buffer_class(step->length)))
-        return CHAIN_WAIT;
     struct file_run *run = opens ? run_open(step) : run_with(file);
     if (!run) {
         step_failed(chain, -ENOMEM);
@@ -214,12 +210,11 @@ enum chain_next plan_fill(errand_chain *chain, struct step *file, int64_t offset
     }
     run->calls[run->count].call = CALL_READ;
     run->calls[run->count++].step = chain->current;
-    run->buffer = chain->buffer;
-    run->buffer_size = chain->buffer_size;
+    run->reads = true;
     run->lead = lead;
     run->length = length;
     run->offset = offset;
-    chain->buffer = NULL;
+    chain_buffer_free(chain);
     chain->op.kind = OP_FILES;
     chain->op.run = run;
     return CHAIN_DO;
@@ -289,9 +284,11 @@ void took_run(errand_chain *chain)
     struct step *file = first->kind == ERRAND_STEP_OPEN ? first : chain_file(chain, first);
     chain->context->worker_runs++;
     if (run->buffer) {
+        chain_buffer_free(chain);
         chain->buffer = run->buffer;
         chain->buffer_size = run->buffer_size;
         run->buffer = NULL;
+        run->buffer_size = 0;
     }
     if (run->calls[0].call != CALL_OPEN)
         take_descriptor_back(chain, file, run);

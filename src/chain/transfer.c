@@ -15,13 +15,13 @@
 /* The most that one sendfile(2) moves before others get their turn. */
 #define SENDFILE_PIECE ((size_t)2 << 20)
 
-bool chain_buffer(errand_chain *chain, size_t size)
+bool chain_buffer(errand_chain *chain, size_t wanted)
 {
-    if (chain->buffer && chain->buffer_size >= size)
+    if (chain->buffer && chain->buffer_size >= wanted)
         return true;
     chain_buffer_free(chain);
-    chain->buffer = buffer_take(chain->context->buffers, size);
-    chain->buffer_size = size;
+    chain->buffer_size = buffer_grant(chain->context->buffers, wanted);
+    chain->buffer = buffer_take(chain->context->buffers, chain->buffer_size);
     return chain->buffer != NULL;
 }
 
@@ -81,6 +81,13 @@ static bool at_end(const struct step *file, int64_t position, int64_t got)
     return got == 0 || ((file->facts & FILE_KNOWN) && (uint64_t)position >= file->bytes);
 }
 
+/* What is left of the head goes before the file's bytes. By the queue's thread: it is the caller's memory. */
+static void copy_head(errand_chain *chain, const struct step *step)
+{
+    if (step->head_sent < step->length)
+        memcpy(chain->buffer, (const char *)step->data + step->head_sent, step->length - step->head_sent);
+}
+
 /* A part of the file, behind what was left of the head, is in the buffer and ready to be sent. */
 static void filled(errand_chain *chain, struct step *step, size_t moved)
 {
@@ -119,6 +126,7 @@ void took_read(errand_chain *chain, struct step *step)
 void took_file_bytes(errand_chain *chain, struct step *step, size_t moved, size_t asked)
 {
     if (step->kind == ERRAND_STEP_SENDFILE) {
+        copy_head(chain, step);
         filled(chain, step, moved);
         if (moved < asked)
             step->flags |= STEP_FILE_ENDED;
@@ -199,25 +207,25 @@ static enum chain_next sendfile_piece(errand_chain *chain, struct step *step, st
     return CHAIN_DO;
 }
 
-/* Takes a buffer, puts the head into it if that is still to go, and has it filled from the file: see filled(). */
+/* Has a buffer filled with what is left of the head and a piece of the file: see filled(). */
 static enum chain_next fill_buffer(errand_chain *chain, struct step *step, struct step *file, uint64_t left,
                                    size_t head)
 {
-    size_t wanted = left < BUFFER_LARGE ? head + (size_t)left : BUFFER_LARGE;
-    if (!chain_buffer(chain, buffer_class(wanted)))
-        return CHAIN_WAIT;
-    if (head > 0)
-        memcpy(chain->buffer, (const char *)step->data + step->head_sent, head);
-    size_t room = chain->buffer_size - head;
-    size_t length = left < room ? (size_t)left : room;
     int64_t offset = step->offset + (int64_t)step->file_sent;
+    size_t length = left < BUFFER_LARGE - head ? (size_t)left : BUFFER_LARGE - head;
     if ((step->flags & STEP_TRIED) || !reads_inline(file))
         return plan_fill(chain, file, offset, head, length);
+    if (!chain_buffer(chain, head + length)) {
+        step_failed(chain, -ENOMEM);
+        return CHAIN_GO_ON;
+    }
+    copy_head(chain, step);
+    size_t room = chain->buffer_size - head;
     struct op *op = &chain->op;
     op->kind = OP_READ;
     op->fd = file->fd;
     op->buffer = chain->buffer + head;
-    op->length = length;
+    op->length = length < room ? length : room;
     op->offset = offset;
     return CHAIN_DO;
 }

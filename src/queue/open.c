@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -87,7 +88,6 @@ static int open_queue(errand_queue *queue, const struct errand_queue_options *o)
     queue->buffers.limit = o->transfer_memory;
     list_init(&queue->ready);
     list_init(&queue->runnable);
-    list_init(&queue->waiting);
     int result = make_tables(queue, o);
     if (result == 0)
         result = pool_open(&queue->pool, o->workers, o->lane_workers, &queue->buffers);
@@ -114,7 +114,7 @@ int errand_queue_open(errand_queue **out, const struct errand_queue_options *giv
     if (!out)
         return -EINVAL;
     struct errand_queue_options options = {.size = sizeof options};
-    int result = given ? sized_copy(&options, sizeof options, sizeof options, given) : 0;
+    int result = given ? sized_copy(&options, sizeof options, given) : 0;
     if (result == 0)
         result = check_options(&options);
     errand_queue *queue = result == 0 ? calloc(1, sizeof *queue) : NULL;
@@ -207,14 +207,15 @@ int errand_queue_stats(errand_queue *queue, struct errand_stats *out)
         return -EINVAL;
     if (!queue_is_ours(queue))
         return -EPERM;
-    if (out->size < sizeof *out)
+    size_t size = out->size;
+    if (size < sizeof size)
         return -EINVAL;
-    if (out->size > sizeof *out)
+    if (size > sizeof *out)
         return -E2BIG;
     struct pool_counts counts;
     pool_count(queue->pool, &counts);
-    *out = (struct errand_stats){
-        .size = sizeof *out,
+    struct errand_stats stats = {
+        .size = size,
         .chains = queue->chains.used,
         .sources = queue->sources.used,
         .operations = queue->operations,
@@ -226,5 +227,6 @@ int errand_queue_stats(errand_queue *queue, struct errand_stats *out)
         .inline_runs = queue->context.inline_runs,
         .worker_runs = queue->context.worker_runs,
     };
+    memcpy(out, &stats, size); /* an older program's struct ends earlier */
     return 0;
 }

@@ -115,10 +115,6 @@ void queue_run_chain(errand_queue *queue, errand_chain *chain)
             is_over(queue, chain);
             return;
         }
-        if (next == CHAIN_WAIT) {
-            list_append(&queue->waiting, &chain->node);
-            return;
-        }
         if (leaves_run(chain)) {
             leave_run(queue, chain);
             continue;
@@ -180,11 +176,7 @@ void queue_stop_chain(errand_queue *queue, errand_chain *chain, int error)
 
 void queue_run_runnable(errand_queue *queue)
 {
-    /* Only as many as are there now: one that is appended meanwhile has its turn next time. A buffer that was freed
-     * lets the first of those that wait go on. */
-    uint64_t room = queue->buffers.limit - queue->buffers.used;
-    for (; room >= BUFFER_LARGE && !list_is_empty(&queue->waiting); room -= BUFFER_LARGE)
-        list_append(&queue->runnable, list_take(&queue->waiting));
+    /* Only as many as are there now: one that is appended meanwhile has its turn next time. */
     struct list now;
     if (list_is_empty(&queue->runnable))
         return;

@@ -55,7 +55,6 @@ struct errand_queue {
     struct heap timers;
     struct list ready;    /* op.node of chains and sources with an event, in order */
     struct list runnable; /* chains to go on with */
-    struct list waiting;  /* chains, for a transfer buffer */
     uint32_t operations;  /* in flight */
     uint32_t lent_count, lent_limit;
     struct lent {

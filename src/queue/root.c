@@ -8,13 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
-
-static uint32_t lane_of_device(uint32_t major_number, uint32_t minor_number)
-{
-    return (uint32_t)makedev(major_number, minor_number) & 0x7fffffffu; /* the high bit: paths that cross mounts */
-}
 
 /* Looks at a directory without asking its filesystem, which may hang: what the kernel has in memory does. */
 static int look(int fd, const char *path, struct statx *out)

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -15,18 +16,6 @@
 
 /* A rename under way makes openat2(2) answer EAGAIN; it has to be very unlucky for that to happen so often. */
 #define LOOKUP_TRIES 1000
-
-static uint32_t crossed_lane(const struct file_run *run)
-{
-    /* Which mount lies beyond is not known: the path's first component tells mounts of one directory apart. */
-    uint32_t hash = run->lane ^ 0x9e3779b9u;
-    const char *at = run->path;
-    while (*at == '/')
-        at++;
-    for (; *at && *at != '/'; at++)
-        hash = (hash ^ (unsigned char)*at) * 0x01000193u;
-    return hash | 1u << 31;
-}
 
 static int open_file(struct file_run *run)
 {
@@ -48,6 +37,8 @@ static int open_file(struct file_run *run)
 
 static int read_file(struct file_run *run)
 {
+    if (!(run->buffer = malloc(run->buffer_size)))
+        return -ENOMEM;
     char *buffer = (char *)run->buffer + run->lead;
     while (run->moved < run->length) {
         uint64_t length = run->length - run->moved;
@@ -94,14 +85,14 @@ static int perform_call(struct file_run *run, enum file_call call)
     return -EINVAL;
 }
 
-bool run_perform(struct file_run *run)
+bool run_perform(struct file_run *run, struct mounts *mounts)
 {
     while (run->done < run->count) {
         enum file_call call = run->calls[run->done].call;
         int result = perform_call(run, call);
         if (call == CALL_OPEN && result == -EXDEV && !run->crossed && !run->root->one_mount) {
             run->crossed = true;
-            run->lane = crossed_lane(run);
+            run->lane = mounts_lane(mounts, run->root->fd, run->path, run->lane);
             return true;
         }
         if (result < 0) {

@@ -16,8 +16,10 @@
 /* Idle: no runs, no workers. A lane whose key is another's (the table is full) is shared. */
 struct lane {
     struct list waiting; /* runs */
-    struct list ready;   /* in pool.ready while it has waiting runs and may have another worker */
+    struct list ready;   /* in pool.unserved or pool.ready */
     uint32_t key, active, count;
+    uint32_t takeable; /* runs that may begin now, as far as the lane's own bound goes */
+    bool unserved;     /* which of the two */
 };
 
 struct worker {
@@ -30,14 +32,18 @@ struct pool {
     pthread_mutex_t lock;
     pthread_cond_t work, ended;
     struct lane lanes[LANES];
-    struct list ready;  /* lanes, in turn */
-    struct list done;   /* runs */
-    struct list exited; /* workers */
+    struct list unserved; /* lanes with runs and no worker: they come first, and may exceed the pool's bound */
+    struct list ready;    /* lanes with runs that have a worker and may have another, within the pool's bound */
+    struct list done;     /* runs */
+    struct list exited;   /* workers */
     uint32_t workers_limit, lane_limit;
-    uint32_t threads, idle, wakes; /* wakes: idle workers that were signalled and have not come round yet */
+    uint32_t threads, idle;
+    uint32_t takeable, unserved_count; /* of all lanes */
+    uint32_t wakes, starting;          /* workers that were signalled, or started, and have not come round yet */
     uint32_t waiting, running, stuck;
     struct buffer_pool *buffers; /* NULL when the queue is gone */
     bool closing, orphaned;      /* orphaned: the last worker frees the pool */
+    struct mounts mounts;
     int event_fd;
     _Atomic uint32_t done_count;
     _Atomic bool sleeping;
@@ -51,6 +57,7 @@ static void pool_free(struct pool *pool)
     pthread_cond_destroy(&pool->work);
     pthread_cond_destroy(&pool->ended);
     close(pool->event_fd);
+    mounts_close(&pool->mounts);
     free(pool);
 }
 
@@ -71,6 +78,8 @@ int pool_open(struct pool **out, uint32_t workers, uint32_t lane_workers, struct
     pthread_cond_init(&pool->work, &monotonic);
     pthread_cond_init(&pool->ended, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    mounts_open(&pool->mounts);
+    list_init(&pool->unserved);
     list_init(&pool->ready);
     list_init(&pool->done);
     list_init(&pool->exited);
@@ -101,13 +110,22 @@ static struct lane *find_lane(struct pool *pool, uint32_t key)
     return idle;
 }
 
+/* Puts the lane where its runs and workers have it belong. */
 static void update_ready(struct pool *pool, struct lane *lane)
 {
-    bool ready = lane->count > 0 && lane->active < pool->lane_limit;
-    if (ready && !list_is_linked(&lane->ready))
-        list_append(&pool->ready, &lane->ready);
-    else if (!ready && list_is_linked(&lane->ready))
+    uint32_t room = pool->lane_limit > lane->active ? pool->lane_limit - lane->active : 0;
+    pool->takeable -= lane->takeable;
+    lane->takeable = lane->count < room ? lane->count : room;
+    pool->takeable += lane->takeable;
+    if (list_is_linked(&lane->ready)) {
+        pool->unserved_count -= lane->unserved;
         list_remove(&lane->ready);
+    }
+    if (lane->takeable == 0)
+        return;
+    lane->unserved = lane->active == 0;
+    pool->unserved_count += lane->unserved;
+    list_append(lane->unserved ? &pool->unserved : &pool->ready, &lane->ready);
 }
 
 static void join_exited(struct pool *pool)
@@ -166,25 +184,26 @@ static void hand_back(struct pool *pool, struct file_run *run)
     }
 }
 
-/* Sees to it that somebody takes the lane's next run, if the limits allow. */
-static void call_worker(struct pool *pool, const struct lane *lane)
+/* Sees to it that runs that may begin are taken: by who is on his way, an idle worker, or a new one. */
+static void call_worker(struct pool *pool)
 {
-    if (!list_is_linked(&lane->ready))
+    uint32_t coming = pool->wakes + pool->starting;
+    bool beyond = pool->running + coming >= pool->workers_limit;
+    if ((beyond ? pool->unserved_count : pool->takeable) <= coming)
         return;
     if (pool->idle > pool->wakes) {
         pool->wakes++;
         pthread_cond_signal(&pool->work);
-        return;
-    }
-    if (pool->threads < pool->workers_limit || lane->active == 0)
-        start_worker(pool); /* if it cannot, a worker that becomes free takes the run */
+    } else if (start_worker(pool) == 0) {
+        pool->starting++;
+    } /* else a worker that becomes free takes the run */
 }
 
 static void dispose_abandoned(struct pool *pool, struct file_run *run)
 {
     pool->stuck--;
-    if (run->buffer && pool->buffers)
-        atomic_fetch_sub_explicit(&pool->buffers->used, run->buffer_size, memory_order_relaxed);
+    if (pool->buffers)
+        buffer_return(pool->buffers, run->buffer_size);
     run_free(run, NULL);
 }
 
@@ -195,7 +214,7 @@ void pool_submit(struct pool *pool, struct file_run *run)
     if (!run->op)
         pool->stuck++;
     enqueue(pool, run);
-    call_worker(pool, find_lane(pool, run->lane));
+    call_worker(pool);
     if (pool->threads == 0) { /* not one thread can be had: the run fails rather than wait for ever */
         struct lane *lane = find_lane(pool, run->lane);
         list_remove(&run->node);
@@ -291,34 +310,56 @@ static struct timespec seconds_from_now(int64_t ns)
     return time;
 }
 
-/* Waits for work. Returns false when there has been none for a while, or the pool is closing. */
-static bool wait_for_work(struct pool *pool)
+/* The lane whose next run is to begin; NULL: none may. */
+static struct lane *next_lane(struct pool *pool)
+{
+    struct list *lanes = !list_is_empty(&pool->unserved)       ? &pool->unserved
+                         : pool->running < pool->workers_limit ? &pool->ready
+                                                               : NULL;
+    return lanes && !list_is_empty(lanes) ? container_of(lanes->next, struct lane, ready) : NULL;
+}
+
+/* Waits for a lane. Returns NULL when there has been none for a while, or the pool is closing. */
+static struct lane *wait_for_lane(struct pool *pool)
 {
     struct timespec until = seconds_from_now(IDLE_SECONDS * INT64_C(1000000000));
-    while (list_is_empty(&pool->ready)) {
-        if (pool->closing)
-            return false;
+    struct lane *lane;
+    bool late = false;
+    while (!(lane = next_lane(pool)) && !pool->closing && !late) {
         pool->idle++;
-        int error = pthread_cond_timedwait(&pool->work, &pool->lock, &until);
+        late = pthread_cond_timedwait(&pool->work, &pool->lock, &until) == ETIMEDOUT;
         pool->idle--;
         if (pool->wakes > 0)
             pool->wakes--;
-        if (error == ETIMEDOUT && list_is_empty(&pool->ready))
-            return false;
     }
-    return true;
+    return lane ? lane : next_lane(pool);
+}
+
+/* The run's turn has come: now it gets a buffer, and ends early if that holds less than was asked for. */
+static void grant_buffer(struct pool *pool, struct file_run *run)
+{
+    if (!run->reads || run->buffer_size)
+        return;
+    run->buffer_size = pool->buffers ? buffer_grant(pool->buffers, run->lead + run->length) : BUFFER_SMALL;
+    if (run->length <= run->buffer_size - run->lead)
+        return;
+    run->length = run->buffer_size - run->lead;
+    for (unsigned i = 0; i < run->count; i++)
+        if (run->calls[i].call == CALL_READ)
+            run->count = (uint8_t)(i + 1);
 }
 
 /* Performs one run. Called, and returns, with the lock held. */
 static void perform(struct pool *pool, struct lane *lane, struct file_run *run)
 {
     run->state = RUN_RUNNING;
+    grant_buffer(pool, run);
     lane->active++;
     pool->waiting--;
     pool->running++;
     update_ready(pool, lane);
     pthread_mutex_unlock(&pool->lock);
-    bool crosses = run_perform(run);
+    bool crosses = run_perform(run, &pool->mounts);
     pthread_mutex_lock(&pool->lock);
     if (!run->op && run->fd >= 0) { /* nobody takes what it opened or was lent */
         pthread_mutex_unlock(&pool->lock);
@@ -333,7 +374,7 @@ static void perform(struct pool *pool, struct lane *lane, struct file_run *run)
         dispose_abandoned(pool, run);
     } else if (crosses) {
         enqueue(pool, run);
-        call_worker(pool, find_lane(pool, run->lane));
+        call_worker(pool);
     } else {
         hand_back(pool, run);
     }
@@ -344,8 +385,9 @@ static void *work(void *argument)
     struct worker *worker = argument;
     struct pool *pool = worker->pool;
     pthread_mutex_lock(&pool->lock);
-    while (wait_for_work(pool)) {
-        struct lane *lane = container_of(list_take(&pool->ready), struct lane, ready);
+    pool->starting--;
+    struct lane *lane;
+    while ((lane = wait_for_lane(pool))) {
         struct file_run *run = container_of(list_take(&lane->waiting), struct file_run, node);
         lane->count--;
         perform(pool, lane, run);

@@ -14,6 +14,7 @@
 
 #include "base/buffer.h"
 #include "chain/file_run.h"
+#include "worker/mounts.h"
 
 struct pool;
 
@@ -50,6 +51,6 @@ struct pool_counts {
 void pool_count(struct pool *pool, struct pool_counts *counts);
 
 /* file_calls.c: performs the run's calls. Returns true: the path leads onto another mount, take it to that lane. */
-bool run_perform(struct file_run *run);
+bool run_perform(struct file_run *run, struct mounts *mounts);
 
 #endif
