@@ -190,7 +190,7 @@ int errand_step_receive(errand_chain *chain, int socket, void *buffer, size_t le
     struct step *step = append(chain, ERRAND_STEP_RECEIVE, flags, ERRAND_EXACT | ERRAND_SOME);
     if (!step)
         return chain->sticky;
-    if (socket < 0 || !buffer || length == 0 || length > INT64_MAX)
+    if (socket < 0 || (!buffer && length) || length > INT64_MAX)
         return stick(chain, -EINVAL);
     step->socket = socket;
     step->buffer = buffer;
