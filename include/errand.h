@@ -172,8 +172,8 @@ ERRAND_API int errand_queue_stats(errand_queue *queue, struct errand_stats *stat
  * by the kernel (openat2, RESOLVE_BENEATH: what leads outside, by ".." or a symlink, fails with -EXDEV). A root is
  * also what makes opening fast: on a filesystem known not to wait (ext4, xfs, btrfs) cached names are opened at once
  * on the queue's thread, while paths of plain descriptors always go through a worker. The queue keeps a duplicate;
- * dir_fd stays yours. Never waits for the filesystem. Returns 0 and the handle (a negative number) in *root; -EBADF, -ENOTDIR, -EINVAL,
- * -EMFILE; -EAGAIN: 64 roots are registered.
+ * dir_fd stays yours. Never waits for the filesystem. Returns 0 and the handle (a negative number) in *root; -EBADF,
+ * -ENOTDIR, -EINVAL, -EMFILE; -EAGAIN: 64 roots are registered.
  */
 ERRAND_API int errand_root_add(errand_queue *queue, int dir_fd, unsigned flags, int *root);
 
@@ -377,7 +377,8 @@ ERRAND_API int errand_source_signal(errand_queue *queue, int signal_number, void
 ERRAND_API int errand_source_post(errand_queue *queue, void *user_data, errand_source **source);
 
 /* Posts a message (any pointer, which comes as event.data, in order) to a post source. From any thread; the caller
- * sees to it that the source is not stopped meanwhile. Returns 0; -EAGAIN: the source's limit of waiting messages; -EINVAL. */
+ * sees to it that the source is not stopped meanwhile. Returns 0; -EAGAIN: the source's limit of waiting messages;
+ * -EINVAL. */
 ERRAND_API int errand_post(errand_source *source, const void *message);
 
 /* No events from the source until it is resumed; what happens meanwhile is kept by the kernel, or (data that was

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "chain.h"
+#include "../options.h"
 
 void chain_die(const char *what, int error)
 {
@@ -48,11 +49,11 @@ static void read_options(struct chain_bench *bench, int argc, char **argv)
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
         case 'd': bench->dir = optarg; break;
-        case 'n': bench->files = (uint32_t)atoi(optarg); break;
-        case 'f': bench->flight = (uint32_t)atoi(optarg); break;
+        case 'n': bench->files = (uint32_t)option_number(optarg, UINT32_MAX); break;
+        case 'f': bench->flight = (uint32_t)option_number(optarg, UINT32_MAX); break;
         case 's': bench->seconds = atof(optarg); break;
         case 'v': bench->variant = optarg; break;
-        case 'b': bench->batch = (uint32_t)atoi(optarg); break;
+        case 'b': bench->batch = (uint32_t)option_number(optarg, UINT32_MAX); break;
         default: exit(2);
         }
     }

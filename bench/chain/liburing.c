@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <liburing.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -47,7 +48,7 @@ static void read_variant(void)
     if (*bench.variant == 0) {
         bench.variant = "linked-skip";
     }
-    strncpy(name, bench.variant, sizeof name - 1);
+    snprintf(name, sizeof name, "%s", bench.variant);
     char *suffix = strstr(name, "-beneath");
     if (suffix) {
         *suffix = 0;

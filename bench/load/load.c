@@ -35,6 +35,7 @@
 
 #include "errand.h"
 #include "histogram.h"
+#include "../options.h"
 
 #define HEAD_MAX 1024
 
@@ -357,8 +358,8 @@ static void read_options(int argc, char **argv)
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (c) {
         case 'p': options.paths_file = optarg; break;
-        case 'c': options.connections = (uint32_t)atoi(optarg); break;
-        case 'e': options.each = (uint32_t)atoi(optarg); break;
+        case 'c': options.connections = (uint32_t)option_number(optarg, UINT32_MAX); break;
+        case 'e': options.each = (uint32_t)option_number(optarg, UINT32_MAX); break;
         case 's': options.duration_ns = (int64_t)(atof(optarg) * 1e9); break;
         case 'k': options.check = optarg; break;
         case 'm': options.pace_ns = (int64_t)(atof(optarg) * 1e6); break;
@@ -373,7 +374,7 @@ static void read_options(int argc, char **argv)
     }
     *colon = 0;
     options.address.sin_family = AF_INET;
-    options.address.sin_port = htons((uint16_t)atoi(colon + 1));
+    options.address.sin_port = htons((uint16_t)option_number(colon + 1, UINT16_MAX));
     if (inet_pton(AF_INET, argv[optind], &options.address.sin_addr) != 1) {
         die("not an IPv4 address", 0);
     }

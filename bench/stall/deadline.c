@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "errand.h"
+#include "../options.h"
 
 #define TICK (5 * ERRAND_MILLISECOND)
 
@@ -156,9 +157,9 @@ static void read_options(int argc, char **argv)
     };
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (c) {
-        case 'c': options.chains = (uint32_t)atoi(optarg); break;
-        case 'w': options.waves = (uint32_t)atoi(optarg); break;
-        case 'd': options.deadline_ns = atol(optarg) * ERRAND_MILLISECOND; break;
+        case 'c': options.chains = (uint32_t)option_number(optarg, UINT32_MAX); break;
+        case 'w': options.waves = (uint32_t)option_number(optarg, UINT32_MAX); break;
+        case 'd': options.deadline_ns = option_number(optarg, INT32_MAX) * ERRAND_MILLISECOND; break;
         default: exit(2);
         }
     }

@@ -24,6 +24,7 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#include "../options.h"
 
 #define DIRECTORIES     16u
 #define FIRST_DIRECTORY 2u /* inode number of d00; 1 is the root */
@@ -197,9 +198,9 @@ static const char *read_options(int argc, char **argv)
     };
     for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         switch (c) {
-        case 'n': fs.files = (unsigned)atoi(optarg); break;
-        case 'b': fs.bytes = (size_t)atol(optarg); break;
-        case 'd': fs.delay_ns = atol(optarg) * INT64_C(1000000); break;
+        case 'n': fs.files = (unsigned)option_number(optarg, UINT32_MAX); break;
+        case 'b': fs.bytes = (size_t)option_number(optarg, INT64_MAX); break;
+        case 'd': fs.delay_ns = option_number(optarg, INT32_MAX) * INT64_C(1000000); break;
         case 'h': fs.hold = true; break;
         default: exit(2);
         }

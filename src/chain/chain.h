@@ -153,8 +153,8 @@ void chain_took(errand_chain *chain);
  */
 void chain_stop(errand_chain *chain, int error);
 
-/* The run under way, which was at that step, was taken from the chain for good: go on as if it had failed with the error
- * it was stopped with. */
+/* The run under way, which was at that step, was taken from the chain for good: go on as if it had failed with the
+ * error it was stopped with. */
 void chain_abandoned(errand_chain *chain, unsigned step);
 
 /* The earliest time at which the chain must be looked at, and whether it is out of time now. */

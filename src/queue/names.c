@@ -2,6 +2,7 @@
 /* Names as text. */
 #include "errand.h"
 
+#include <limits.h>
 #include <string.h>
 
 #define TEXT(x)                      #x
@@ -16,7 +17,7 @@ const char *errand_error_name(int error)
 {
     if (error == 0)
         return "none";
-    const char *name = strerrorname_np(error < 0 ? -error : error);
+    const char *name = strerrorname_np(error < 0 && error != INT_MIN ? -error : error);
     return name ? name : "unknown error";
 }
 

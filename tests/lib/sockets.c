@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The steps of sockets: send, receive, sendfile, shutdown; what they move, what they count, what they say at the end. */
+/* The steps of sockets: send, receive, sendfile, shutdown; what they move, count, and say at the end. */
 #include "support.h"
 
 #include <netinet/in.h>

@@ -11,7 +11,8 @@ import urllib.parse
 from served import SLOW, Server, directory, run, same, test, write
 
 NAMES = ['plain', 'with space', 'per%cent', '%41', 'a+b&c=d;e', 'quote"single\'back\\slash', 'que?stion', 'ha#sh',
-         'br[ack]et{s}', 'new\nline', 'tab\tname', 'gr\u00fc\u00dfe \u65e5\u672c', '~tilde', 'a:b@c', '-dash', '$HOME`x`', 'star*',
+         'br[ack]et{s}', 'new\nline', 'tab\tname', 'gr\u00fc\u00dfe \u65e5\u672c', '~tilde', 'a:b@c',
+         '-dash', '$HOME`x`', 'star*',
          'n' * 255, 'UPPER.HTML', 'trailing.', 'two..dots', 'semi;colon', 'co,mma', 'pi|pe', '<angle>', '^caret']
 SIZES = [0, 1, 4095, 4096, 4097, 16383, 16384, 16385, 65535, 65536, 65537, 262143, 262144, 262145, 3 << 20]
 

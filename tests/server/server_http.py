@@ -191,7 +191,8 @@ def keep_alive(backend):
 @test
 def pipelining_cut_anywhere(backend):
     requests = (b'GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n' b'HEAD /b.bin HTTP/1.1\r\nHost: a\r\n\r\n'
-                b'GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n' b'\r\nGET /a.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=1-2\r\n\r\n'
+                b'GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n'
+                b'\r\nGET /a.txt HTTP/1.1\r\nHost: a\r\nRange: bytes=1-2\r\n\r\n'
                 b'GET /empty HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc'
                 b'GET /a.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
 
@@ -221,7 +222,8 @@ def pipelined_flood(backend):
     count = 20000
     with Server(site(), backend) as server:
         with server.connect() as client, client.makefile('rb') as stream:
-            requests = b''.join(b'GET /%s HTTP/1.1\r\nHost: a\r\n\r\n' % (b'a.txt', b'none')[i % 2] for i in range(count))
+            requests = b''.join(b'GET /%s HTTP/1.1\r\nHost: a\r\n\r\n' % (b'a.txt', b'none')[i % 2]
+                                for i in range(count))
             sender = threading.Thread(target=client.sendall, args=(requests,))
             sender.start()
             for i in range(count):
@@ -261,7 +263,8 @@ def conditions(backend):
 @test
 def ranges(backend):
     size = len(BODY)
-    rows = [('0-0', 0, 1), ('0-', 0, size), (f'{size - 1}-', size - 1, 1), ('-1', size - 1, 1), (f'-{size + 5}', 0, size),
+    rows = [('0-0', 0, 1), ('0-', 0, size), (f'{size - 1}-', size - 1, 1), ('-1', size - 1, 1), 
+            (f'-{size + 5}', 0, size),
             ('100-199', 100, 100), ('5000-99999999999999999999999', 5000, size - 5000), ('4095-4097', 4095, 3)]
     with Server(site(), backend) as server:
         for text, offset, length in rows:

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""errand serve as a program: its options and errors, how it ends, slow clients, and what it does without descriptors."""
+"""errand serve as a program: its options and errors, how it ends, slow clients, and life without descriptors."""
 import os
 import socket
 import subprocess
@@ -32,7 +32,8 @@ def command_line(backend):
             (['--version'], 0, 'errand 0.'), (['-V'], 0, 'errand 0.'), (['--help'], 0, 'errand serve'),
             (['serve', '--help'], 0, '--http'), (['serve', '-V'], 0, 'errand 0.'),
             ([], 2, 'Usage'), (['nonsense'], 2, "no command 'nonsense'"), (['serve', '--nonsense'], 2, '--help'),
-            (['serve', '-p', 'x'], 2, "-p 'x'"), (['serve', '-p', '65536'], 2, '65535'), (['serve', '-p'], 2, 'argument'),
+            (['serve', '-p', 'x'], 2, "-p 'x'"), (['serve', '-p', '65536'], 2, '65535'),
+            (['serve', '-p'], 2, 'argument'),
             (['serve', '-b', 'nowhere'], 2, "-b 'nowhere'"), (['serve', '--http', '1.2.3.4'], 2, 'ADDR:PORT'),
             (['serve', '--ftp', '127.0.0.1:21'], 2, 'not in this version'), (['serve', '--http', 'off'], 2, 'nothing'),
             (['serve', '--threads', '0'], 2, '1 to 256'), (['serve', '--threads', '-1'], 2, '1 to 256'),
@@ -46,7 +47,8 @@ def command_line(backend):
         assert (out if code else err) == '', (arguments, out, err)
     if os.path.exists('/dev/full'):
         with open('/dev/full', 'w', encoding='utf-8') as full:
-            same(subprocess.run([ERRAND, '--version'], stdout=full, stderr=subprocess.DEVNULL, check=False).returncode, 1)
+            done = subprocess.run([ERRAND, '--version'], stdout=full, stderr=subprocess.DEVNULL, check=False)
+            same(done.returncode, 1)
 
 
 @test
