@@ -2,8 +2,8 @@
 /*
  * A chain that waits, at each kind of step, and is ended from outside: cancelled, by its deadline, by the time limit
  * without progress, by the close of its queue. One event (none for the close), what it says is true, and the caller's
- * memory is the caller's: it is refilled with a pattern at the event and still holds it at the very end, whatever peers and
- * filesystems do meanwhile.
+ * memory is the caller's: it is refilled with a pattern at the event and still holds it at the very end, whatever peers
+ * and filesystems do meanwhile.
  */
 #include "holdfs.h"
 #include "support.h"

@@ -263,7 +263,7 @@ def conditions(backend):
 @test
 def ranges(backend):
     size = len(BODY)
-    rows = [('0-0', 0, 1), ('0-', 0, size), (f'{size - 1}-', size - 1, 1), ('-1', size - 1, 1), 
+    rows = [('0-0', 0, 1), ('0-', 0, size), (f'{size - 1}-', size - 1, 1), ('-1', size - 1, 1),
             (f'-{size + 5}', 0, size),
             ('100-199', 100, 100), ('5000-99999999999999999999999', 5000, size - 5000), ('4095-4097', 4095, 3)]
     with Server(site(), backend) as server:
