@@ -144,6 +144,9 @@ static void run_in_child(const struct harness_test *test, enum errand_backend ba
 {
     static bool open_before[descriptors_most];
     unsigned threads = harness_count_threads();
+#ifdef __SANITIZE_THREAD__
+    threads++; /* ThreadSanitizer starts one of its own in a forked child, with the child's first thread */
+#endif
     numbers_in("/proc/self/fd", note_descriptor, open_before);
     if (test->plain)
         test->plain();
