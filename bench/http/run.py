@@ -24,7 +24,7 @@ def generator(bench, paths, seconds, use="load", *more):
                    f"{common.HERE}/http/paths.lua", f"http://127.0.0.1:{PORT}", "--", paths]
     else:
         command = [bench.program("load"), f"127.0.0.1:{PORT}", "--paths", paths, "--connections", str(CONNECTIONS),
-                   "--seconds", str(seconds), *more]
+                   "--seconds", str(seconds), "--spin", *more]
     result = bench.run(command, cpu=common.CLIENT_CPU)
     if result["wrong_status"] or result["failed"]:
         sys.exit(f"bench-http: wrong answers: {result}")

@@ -12,6 +12,8 @@
  *                      it could be sent, so a server that stalls is charged for every request that it held up
  *     --check DIR      compares each body with the file DIR/PATH
  *     --trace FILE     with --pace-ms: a line "due took" (s of CLOCK_MONOTONIC, ms) for each request
+ *     --spin           never sleeps, so a server on this machine is not charged for waking its client with each answer,
+ *                      as it is not by clients elsewhere
  *     --hold           afterwards keeps the connections open until standard input ends
  *
  * SIGTERM and SIGINT end it early, with a report. The report is one line of JSON on standard output; requests that are
@@ -65,7 +67,7 @@ static struct {
     FILE *trace;
     uint32_t connections, each, path_count;
     int64_t duration_ns, pace_ns;
-    bool hold;
+    bool hold, spin;
     struct path *paths;
 } options = {.connections = 64, .duration_ns = ERRAND_SECOND};
 
@@ -300,7 +302,7 @@ static void run(void)
             load.ending = true;
             break;
         }
-        int count = errand_queue_wait(load.queue, events, 256, left);
+        int count = errand_queue_wait(load.queue, events, 256, options.spin ? 0 : left);
         if (count < 0) {
             die("errand_queue_wait", -count);
         }
@@ -345,15 +347,12 @@ static void read_paths(void)
 static void read_options(int argc, char **argv)
 {
     static const struct option known[] = {
-        {"paths", required_argument, NULL, 'p'},
-        {"connections", required_argument, NULL, 'c'},
-        {"each", required_argument, NULL, 'e'},
-        {"seconds", required_argument, NULL, 's'},
-        {"check", required_argument, NULL, 'k'},
-        {"pace-ms", required_argument, NULL, 'm'},
-        {"hold", no_argument, NULL, 'h'},
-        {"trace", required_argument, NULL, 't'},
-        {NULL, 0, NULL, 0},
+        {"paths", required_argument, NULL, 'p'}, {"connections", required_argument, NULL, 'c'},
+        {"each", required_argument, NULL, 'e'},  {"seconds", required_argument, NULL, 's'},
+        {"check", required_argument, NULL, 'k'}, {"pace-ms", required_argument, NULL, 'm'},
+        {"hold", no_argument, NULL, 'h'},        {"spin", no_argument, NULL, 'b'},
+
+        {"trace", required_argument, NULL, 't'}, {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (c) {
@@ -365,6 +364,7 @@ static void read_options(int argc, char **argv)
         case 'm': options.pace_ns = (int64_t)(atof(optarg) * 1e6); break;
         case 't': options.trace = fopen(optarg, "w"); break;
         case 'h': options.hold = true; break;
+        case 'b': options.spin = true; break;
         default: exit(2);
         }
     }
