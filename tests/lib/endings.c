@@ -149,6 +149,10 @@ static void check_bytes(struct scene *scene, const struct errand_event *event)
                       ? 1000
                       : buffer_size;
     peer_take(&peer);
+    /* What a TCP socket accepted is on its way still: it comes as the peer makes room. */
+    struct pollfd readable = {.fd = peer.socket, .events = POLLIN};
+    while (peer.length < event->bytes && scene->place != RECEIVES_REST && poll(&readable, 1, 2000) == 1)
+        peer_take(&peer);
     CHECK_INT(event->bytes, scene->place == RECEIVES_REST ? 4 : peer.length);
     size_t of_head = peer.length < head ? peer.length : head;
     if (peer.length) {
