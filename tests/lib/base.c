@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/* Unit tests of the lowest floor: slab, heap, transfer buffers, against the simplest models of them. */
+#include "harness.h"
+
+#include "base/buffer.h"
+#include "base/heap.h"
+#include "base/slab.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t state = 88172645463325252u;
+static unsigned random_below(unsigned limit)
+{
+    state ^= state << 13;
+    state ^= state >> 7;
+    state ^= state << 17;
+    return (unsigned)(state % limit);
+}
+
+TEST(slab)
+{
+    enum { limit = 100 };
+    struct slab slab;
+    void *records[limit];
+    uint64_t handles[limit];
+    REQUIRE_INT(slab_open(&slab, limit, 40), 0);
+    for (unsigned turn = 0; turn < 5; turn++) {
+        for (unsigned i = 0; i < limit; i++) {
+            records[i] = slab_take(&slab);
+            REQUIRE(records[i] != NULL);
+            memset(records[i], (int)i, 40);
+            handles[i] = slab_handle(&slab, records[i]);
+            CHECK(handles[i] != 0);
+        }
+        CHECK(slab_take(&slab) == NULL);
+        for (unsigned i = 0; i < limit; i++) {
+            CHECK(slab_find(&slab, handles[i]) == records[i]);
+            CHECK_INT(*(unsigned char *)records[i], i); /* no two overlap */
+            slab_free(&slab, records[i]);
+            CHECK(slab_find(&slab, handles[i]) == NULL);
+        }
+    }
+    CHECK(slab_find(&slab, 0) == NULL);
+    CHECK(slab_find(&slab, UINT64_MAX) == NULL);
+    slab_close(&slab);
+}
+
+TEST(heap)
+{
+    enum { count = 500 };
+    static struct heap_node nodes[count];
+    struct heap heap = {0};
+    REQUIRE_INT(heap_reserve(&heap, count), 0);
+    CHECK(heap_due(&heap) == HEAP_NEVER);
+    for (unsigned turn = 0; turn < 20000 && !harness_failures(); turn++) {
+        struct heap_node *node = &nodes[random_below(count)];
+        if (random_below(3))
+            heap_set(&heap, node, random_below(1000));
+        else
+            heap_remove(&heap, node);
+        int64_t least = HEAP_NEVER;
+        unsigned in = 0;
+        for (unsigned i = 0; i < count; i++) {
+            if (nodes[i].index) {
+                in++;
+                least = nodes[i].due < least ? nodes[i].due : least;
+            }
+        }
+        CHECK_INT(heap_due(&heap), least);
+        CHECK_INT(heap.count, in);
+    }
+    int64_t last = 0;
+    while (heap.count) {
+        CHECK(heap.nodes[0]->due >= last);
+        last = heap.nodes[0]->due;
+        heap_remove(&heap, heap.nodes[0]);
+    }
+    heap_close(&heap);
+}
