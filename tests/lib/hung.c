@@ -245,7 +245,7 @@ static void hang(enum errand_backend backend, enum way way, const char *operatio
     struct stage stage;
     unsigned char *buffer = calloc(many, file_size);
     harness_at("%s, %s, %s", way_names[way], operations, close_first ? "queue closed" : "queue open");
-    struct baseline baseline = {.threads = harness_count_threads()};
+    struct baseline baseline = {.threads = harness_count_threads() + HARNESS_TSAN}; /* its own */
     set_stage(&stage, backend, way, false, &(struct errand_queue_options){.close_grace_ns = 20 * ERRAND_MILLISECOND});
     holdfs_hold(stage.holdfs, operations);
     submit_doomed(&stage, buffer);
