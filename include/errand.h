@@ -52,7 +52,7 @@ extern "C" {
 typedef struct errand_queue errand_queue;
 typedef struct errand_chain errand_chain;
 typedef struct errand_source errand_source;
-typedef uint64_t errand_id; /* names a submitted chain; never 0, never reused within 2^32 chains */
+typedef uint64_t errand_id; /* names a submitted chain; never 0, never reused within 2^31 chains */
 
 /* The library's version as "MAJOR.MINOR.PATCH"; static storage. */
 ERRAND_API const char *errand_version(void);
