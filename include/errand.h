@@ -213,7 +213,11 @@ ERRAND_API void errand_chain_drop(errand_chain *chain);
  * -ENOMEM. The first such error sticks to the chain and errand_submit() returns it, so one check there suffices.
  * Steps run one after the other; the first that fails ends the chain.
  *
- * An argument `file` is a descriptor of yours, or ERRAND_SLOT(n): the file that step n, an open, will have opened.
+ * An argument `file` is a descriptor of yours, or ERRAND_SLOT(n): the file that step n, an open, will have opened. A
+ * worker uses a duplicate of your descriptor, and closes it: as with any close of the file in your process, POSIX
+ * record locks on it are lost (fcntl(2), F_SETLK); locks of the open file description (F_OFD_SETLK, flock(2)) are not.
+ *
+ * A `socket` is used by one step at a time in each direction; a second one at the same time may fail with -EBUSY.
  */
 #define ERRAND_SLOT(step) (-1000 - (step))
 
@@ -370,7 +374,8 @@ ERRAND_API int errand_source_receive(errand_queue *queue, int socket, void *user
 ERRAND_API int errand_source_timer(errand_queue *queue, int64_t first_ns, int64_t period_ns, void *user_data,
                                    errand_source **source);
 
-/* A signal, which the caller has blocked in all its threads (-EINVAL if not in this one). */
+/* A signal, which the caller has blocked in all its threads (-EINVAL if not in this one). Should the kernel have no
+ * memory to wait for it, one event says so (-ENOMEM, -ENOSPC) and the source is paused; likewise for messages. */
 ERRAND_API int errand_source_signal(errand_queue *queue, int signal_number, void *user_data, errand_source **source);
 
 /* Messages from any thread, see errand_post(). */

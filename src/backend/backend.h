@@ -44,8 +44,8 @@ struct backend_ops {
     bool (*has_next)(struct backend *backend);
 
     /* Enters the kernel: issues what was submitted, waits for at most timeout_ns (-1: no limit) for something to be
-     * done. Returns 0, or -EINTR. */
-    int (*wait)(struct backend *backend, int64_t timeout_ns);
+     * done. It comes back early when a signal was handled. */
+    void (*wait)(struct backend *backend, int64_t timeout_ns);
 
     /* The data of an OP_RECEIVE_ANY is no longer needed. */
     void (*recycle)(struct backend *backend, void *buffer);

@@ -34,8 +34,8 @@ static int64_t read_now(const struct op *op)
 
 /*
  * Whether all of the range is in the page cache and up to date. cachestat(2) counts pages that are still being read,
- * and
- * mincore(2) says yes to whoever may not know, so both are asked. Returns 0, -ENODATA: no, or why it cannot be known.
+ * and mincore(2) says yes to whoever may not know, so both are asked. Returns 0, -ENODATA: no, or why it cannot be
+ * known.
  */
 static int resident(int fd, int64_t offset, size_t length)
 {

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The library's own transfer buffers, in three sizes. Nobody ever waits for one: when much memory is in use there
- * are only
- * smaller ones, and a small one there always is, so the sum is bounded by the limit and a small one for each chain.
- * Granted on any thread, because a worker takes its buffer when its run's turn has come, not while it waits in its
- * lane.
+ * The library's own transfer buffers, in three sizes. Nobody ever waits for one: when much memory is in use there are
+ * only smaller ones, and a small one there always is, so the sum is bounded by the limit and a small one for each
+ * chain. Granted on any thread, because a worker takes its buffer when its run's turn has come, not while it waits in
+ * its lane.
  */
 #ifndef BASE_BUFFER_H
 #define BASE_BUFFER_H

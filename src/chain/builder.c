@@ -24,10 +24,16 @@ void chain_init(errand_chain *chain, struct chain_context *context)
     chain->timer.kind = OWNER_CHAIN;
 }
 
+static void leave_root(errand_chain *chain, struct root *root)
+{
+    if (root_leave(root))
+        list_append(&chain->context->unused_roots, &root->node);
+}
+
 void chain_release(errand_chain *chain)
 {
     for (uint64_t left = chain->rooted; left; left &= left - 1)
-        root_leave(chain->steps[__builtin_ctzll(left)].root);
+        leave_root(chain, chain->steps[__builtin_ctzll(left)].root);
     while (chain->long_paths) {
         struct long_path *path = chain->long_paths;
         chain->long_paths = path->next;
@@ -122,7 +128,7 @@ int errand_step_open(errand_chain *chain, int dir_fd, const char *path, int flag
         chain->rooted |= UINT64_C(1) << chain->steps_count;
     }
     step->file = dir_fd;
-    step->open_flags = (unsigned)(flags | O_CLOEXEC | O_NONBLOCK);
+    step->open_flags = (unsigned)(flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK)); /* together: -EINVAL */
     step->mode = mode;
     return appended(chain);
 }
@@ -257,7 +263,7 @@ int errand_chain_drop_following(errand_chain *chain)
     while (chain->steps_count > chain->current + 1u) {
         uint64_t bit = UINT64_C(1) << --chain->steps_count;
         if (chain->rooted & bit)
-            root_leave(chain->steps[chain->steps_count].root);
+            leave_root(chain, chain->steps[chain->steps_count].root);
         chain->rooted &= ~bit;
     }
     return 0;

@@ -82,6 +82,7 @@ struct step {
 };
 
 #define CHAIN_PATH_ROOM 104
+#define BYTES_UNTOLD    ((uint64_t)INT64_MAX) /* step.bytes: the file does not say its size */
 
 /* In order of use: the first three cache lines are all that a chain of one segment needs besides its first step. */
 struct errand_chain {
@@ -124,6 +125,7 @@ struct chain_context {
     bool read_files;         /* the backend performs OP_READ_FILE */
     struct errand_stat stat; /* where OP_STAT, which is done when it is submitted, leaves what no caller asked for */
     uint64_t inline_runs, worker_runs;
+    struct list unused_roots; /* for the queue to close, which may wait */
 };
 
 enum chain_next {

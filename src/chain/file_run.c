@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "chain/chain.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,7 +11,7 @@ struct file_run *run_new(const char *path)
     struct file_run *run = malloc(sizeof *run + path_size);
     if (!run)
         return NULL;
-    *run = (struct file_run){.fd = -1, .path = path ? (char *)(run + 1) : NULL};
+    *run = (struct file_run){.fd = -1, .dir_fd = AT_FDCWD, .path = path ? (char *)(run + 1) : NULL};
     if (path)
         memcpy(run->path, path, path_size);
     return run;
@@ -18,19 +19,9 @@ struct file_run *run_new(const char *path)
 
 void run_free(struct file_run *run, struct buffer_pool *buffers)
 {
-    if (!buffers || !run->buffer)
-        free(run->buffer);
-    else
+    if (run->buffer)
         buffer_free(buffers, run->buffer, run->buffer_size);
-    if (buffers && !run->buffer)
+    else
         buffer_return(buffers, run->buffer_size);
-    if (run->root)
-        root_release(run->root);
     free(run);
-}
-
-void root_release(struct root *root)
-{
-    if (atomic_fetch_sub_explicit(&root->references, 1, memory_order_acq_rel) == 1)
-        root->dispose(root);
 }

@@ -60,7 +60,8 @@ void plan_stat(errand_chain *chain, struct step *file, struct errand_stat *out)
 
 void learn(struct step *file, const struct errand_stat *stat)
 {
-    file->bytes = S_ISREG(stat->mode) ? stat->bytes : INT64_MAX; /* of a FIFO or a device it says nothing */
+    /* Of a FIFO or a device it says nothing, and files of /proc say 0 whatever they hold. */
+    file->bytes = S_ISREG(stat->mode) && stat->bytes > 0 ? stat->bytes : BYTES_UNTOLD;
     file->facts |= FILE_KNOWN;
     /* ext4 and xfs count the blocks of extent trees outside the inode: none, if the blocks just hold the bytes. */
     uint64_t unit = stat->block_size ? stat->block_size : 4096;
@@ -141,7 +142,8 @@ static void add_following(errand_chain *chain, struct file_run *run, unsigned fi
     for (unsigned i = first; i < chain->steps_count; i++) {
         const struct step *step = &chain->steps[i];
         bool same = step->kind != ERRAND_STEP_OPEN && step->file == ERRAND_SLOT((int)opener);
-        if (!same || !add_call(chain, run, i))
+        bool kept = step->kind == ERRAND_STEP_CLOSE && chain->hand_over == (int)opener; /* close_next() refuses */
+        if (!same || kept || !add_call(chain, run, i))
             return;
         if (step->kind == ERRAND_STEP_CLOSE || (step->kind == ERRAND_STEP_READ && step->length > run->length))
             return;
@@ -157,8 +159,10 @@ static struct file_run *run_open(struct step *step)
     if (step->root) {
         atomic_fetch_add_explicit(&step->root->references, 1, memory_order_relaxed);
         run->lane = step->root->lane;
+    } else {
+        run->dir_fd = step->file;
+        run->borrowed = step->file != AT_FDCWD;
     }
-    run->dir_fd = step->file;
     run->open_flags = (int)step->open_flags;
     run->mode = step->mode;
     return run;
@@ -304,6 +308,8 @@ void took_run(errand_chain *chain)
             took_file_bytes(chain, failed, run->moved, run->moved);
         step_failed(chain, run->error);
     }
+    if (run->root && root_unused(run->root))
+        list_append(&chain->context->unused_roots, &run->root->node);
     run_free(run, chain->context->buffers);
 }
 

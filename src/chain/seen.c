@@ -25,21 +25,28 @@ uint64_t seen_hash(uint64_t root, const char *path)
     return hash;
 }
 
-static uint16_t second(int64_t now)
+#define SECOND_MASK UINT64_C(0xffffff)
+
+static uint64_t second(int64_t now)
 {
-    return (uint16_t)(now / INT64_C(1000000000));
+    return (uint64_t)(now / INT64_C(1000000000)) & SECOND_MASK;
 }
 
-static uint16_t age(uint64_t entry, int64_t now)
+static uint64_t age(uint64_t entry, int64_t now)
 {
-    return (uint16_t)(second(now) - (uint16_t)entry);
+    return (second(now) - entry) & SECOND_MASK;
+}
+
+static bool is_of(uint64_t entry, uint64_t hash)
+{
+    return ((entry ^ hash) & ~SECOND_MASK) == 0;
 }
 
 bool seen_holds(const struct seen *seen, uint64_t hash, int64_t now)
 {
     const struct seen_bucket *bucket = &seen->buckets[hash % SEEN_BUCKETS];
     for (int i = 0; i < SEEN_WAYS; i++)
-        if (bucket->ways[i] >> 16 == hash >> 16)
+        if (is_of(bucket->ways[i], hash))
             return age(bucket->ways[i], now) < SEEN_SECONDS;
     return false;
 }
@@ -50,12 +57,12 @@ void seen_note(struct seen *seen, uint64_t hash, int64_t now)
     struct seen_bucket *bucket = &seen->buckets[hash % SEEN_BUCKETS];
     int place = 0;
     for (int i = 0; i < SEEN_WAYS; i++) {
-        if (bucket->ways[i] >> 16 == hash >> 16) {
+        if (is_of(bucket->ways[i], hash)) {
             place = i;
             break;
         }
         if (bucket->ways[i] == 0 || age(bucket->ways[i], now) > age(bucket->ways[place], now))
             place = i;
     }
-    bucket->ways[place] = (hash & ~UINT64_C(0xffff)) | second(now);
+    bucket->ways[place] = (hash & ~SECOND_MASK) | second(now);
 }

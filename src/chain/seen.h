@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Our own record of what was seen not to wait: paths that led to compact regular files a short time ago. It is what
- * allows
- * open, read and close to go out as one linked segment, before anybody could look at the file in between. An entry
- * holds for SEEN_SECONDS, because a path can come to mean another file.
+ * allows open, read and close to go out as one linked segment, before anybody could look at the file in between. An
+ * entry holds for SEEN_SECONDS, because a path can come to mean another file.
  */
 #ifndef CHAIN_SEEN_H
 #define CHAIN_SEEN_H
@@ -17,7 +16,7 @@
 
 struct seen {
     struct seen_bucket {
-        uint64_t ways[SEEN_WAYS]; /* 48 bits of a path's hash, 16 of the second in which it was noted */
+        uint64_t ways[SEEN_WAYS]; /* 40 bits of a path's hash, 24 of the second in which it was noted */
     } buckets[SEEN_BUCKETS];
 };
 

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The steps that move a file's bytes: read, into the caller's memory, and sendfile, to a socket. Workers fill
- * buffers of the
- * library's; only the queue's thread touches the caller's memory and sockets, so that a deadline needs to wait for
- * nobody.
+ * The steps that move a file's bytes: read, into the caller's memory, and sendfile, to a socket. Workers fill buffers
+ * of the library's; only the queue's thread touches the caller's memory and sockets, so that a deadline needs to wait
+ * for nobody.
  */
 #include "chain/chain.h"
 
@@ -75,10 +74,18 @@ enum chain_next read_next(errand_chain *chain, struct step *step)
     return CHAIN_DO;
 }
 
+/* How many bytes the file had behind position when it was looked at; BYTES_UNTOLD. */
+static uint64_t bytes_behind(const struct step *file, uint64_t position)
+{
+    if (!(file->facts & FILE_KNOWN) || file->bytes == BYTES_UNTOLD)
+        return BYTES_UNTOLD;
+    return position < file->bytes ? file->bytes - position : 0;
+}
+
 /* The end of the file is where a read gives nothing, or where the file's size was. */
 static bool at_end(const struct step *file, int64_t position, int64_t got)
 {
-    return got == 0 || ((file->facts & FILE_KNOWN) && (uint64_t)position >= file->bytes);
+    return got == 0 || bytes_behind(file, (uint64_t)position) == 0;
 }
 
 /* What is left of the head goes before the file's bytes. By the queue's thread: it is the caller's memory. */
@@ -145,23 +152,19 @@ static uint64_t file_left(const struct step *step, const struct step *file)
 {
     if (step->flags & STEP_FILE_ENDED)
         return 0;
-    uint64_t left = step->range == ERRAND_TO_END ? INT64_MAX : (uint64_t)step->range;
-    left -= step->file_sent;
-    if (file->facts & FILE_KNOWN) {
-        uint64_t position = (uint64_t)step->offset + step->file_sent;
-        uint64_t in_file = position < file->bytes ? file->bytes - position : 0;
-        bool grown = step->range != ERRAND_TO_END; /* a definite range may lie in what was appended since */
-        if (in_file < left && !(grown && in_file == 0 && left > 0))
-            left = in_file;
-    }
-    return left;
+    bool to_end = step->range == ERRAND_TO_END;
+    uint64_t left = (uint64_t)(to_end ? INT64_MAX - step->offset : step->range) - step->file_sent;
+    uint64_t in_file = bytes_behind(file, (uint64_t)step->offset + step->file_sent);
+    bool appended = in_file == 0 && !to_end; /* a definite range may lie in what was appended since */
+    return in_file < left && !appended ? in_file : left;
 }
 
-/* `left` bytes of the file follow, if its size is known; else nothing may be held back for them. */
+/* Bytes are held back for `left` more of the file only if it is known that there are some. */
 static enum chain_next send_bytes(errand_chain *chain, struct step *step, const struct step *file, const void *data,
                                   size_t length, uint64_t left)
 {
-    bool more = (left > 0 && (file->facts & FILE_KNOWN)) || (step->flags & ERRAND_MORE);
+    uint64_t in_file = bytes_behind(file, (uint64_t)step->offset + step->file_sent);
+    bool more = (left > 0 && in_file > 0 && in_file != BYTES_UNTOLD) || (step->flags & ERRAND_MORE);
     struct op *op = &chain->op;
     op->kind = OP_SEND;
     op->socket = step->socket;
@@ -254,7 +257,8 @@ enum chain_next sendfile_next(errand_chain *chain, struct step *step)
     if (left == 0 && head == 0)
         return sendfile_ended(chain, step);
     /* Measured (DESIGN's table): below 64 KiB read and send cost what sendfile(2) costs, and take the head along. */
-    bool by_kernel = reads_inline(file) && left > BUFFER_MIDDLE && !(file->facts & FILE_NO_SENDFILE);
+    bool by_kernel =
+        reads_inline(file) && left > BUFFER_MIDDLE && file->bytes != BYTES_UNTOLD && !(file->facts & FILE_NO_SENDFILE);
     if (head > 0 && (by_kernel || left == 0 || head > BUFFER_SMALL / 2))
         return send_bytes(chain, step, file, (const char *)step->data + step->head_sent, head, left);
     if (by_kernel && !(step->flags & STEP_TRIED))

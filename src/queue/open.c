@@ -51,7 +51,6 @@ static int make_alive(errand_queue *queue)
 
 static void free_tables(errand_queue *queue)
 {
-    roots_close(&queue->roots);
     slab_close(&queue->chains);
     slab_close(&queue->sources);
     heap_close(&queue->timers);
@@ -88,6 +87,7 @@ static int open_queue(errand_queue *queue, const struct errand_queue_options *o)
     queue->buffers.limit = o->transfer_memory;
     list_init(&queue->ready);
     list_init(&queue->runnable);
+    list_init(&queue->context.unused_roots);
     int result = make_tables(queue, o);
     if (result == 0)
         result = pool_open(&queue->pool, o->workers, o->lane_workers, &queue->buffers);
@@ -179,6 +179,7 @@ int errand_queue_close(errand_queue *queue)
     queue_recycle_lent(queue);
     stop_everything(queue);
     bring_back(queue);
+    queue_remove_roots(queue);
     queue->backend->ops->wait(queue->backend, 0); /* cancellations and closes that are still to be issued */
     uint32_t left = pool_close(queue->pool, queue->close_grace_ns);
     queue->backend->ops->close(queue->backend);

@@ -3,7 +3,6 @@
 #include "queue/queue.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -44,22 +43,13 @@ static void fault_after(struct op *op)
         op->result = op->fault;
 }
 
-/* Makes the run independent of the caller's descriptors. Returns 0, or a negative errno: it cannot be handed over. */
-static int make_independent(struct file_run *run)
+/* The lane of a run that begins at a descriptor of the caller's, or at the working directory. */
+static void find_lane(struct file_run *run)
 {
-    if (run->calls[0].call == CALL_OPEN) {
-        if (!run->root && !(run->root = root_of_directory(run->dir_fd, run->path)))
-            return -errno;
-        run->lane = run->root->lane;
-    } else if (run->borrowed) {
-        run->lane = lane_of_directory(run->fd, "");
-        int fd = fcntl(run->fd, F_DUPFD_CLOEXEC, 3);
-        if (fd < 0)
-            return -errno;
-        run->fd = fd;
-        run->borrowed = false;
-    }
-    return 0;
+    if (run->calls[0].call != CALL_OPEN && run->borrowed)
+        run->lane = lane_of_file(run->fd, "");
+    else if (run->calls[0].call == CALL_OPEN && !run->root)
+        run->lane = lane_of_file(run->dir_fd, run->path);
 }
 
 bool queue_perform(errand_queue *queue, struct op *op)
@@ -71,13 +61,8 @@ bool queue_perform(errand_queue *queue, struct op *op)
 #else
     (void)fault_in;
 #endif
-    if (op->kind == OP_FILES) {
-        int result = make_independent(op->run);
-        if (result < 0) {
-            op->run->error = result;
-            return true;
-        }
-    }
+    if (op->kind == OP_FILES)
+        find_lane(op->run);
     queue->operations++;
     if (!queue->backend->ops->submit(queue->backend, op))
         return false;
@@ -144,6 +129,7 @@ static void stop_run(errand_queue *queue, errand_chain *chain)
     unsigned step;
     switch (pool_recall(queue->pool, run, &step)) {
     case RECALL_YOURS:
+        run_drop_directory(run);
         run->error = -ECANCELED;
         chain_took(chain);
         break;

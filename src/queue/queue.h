@@ -89,12 +89,16 @@ void queue_source_gone(errand_source *source);
 void queue_lend(errand_queue *queue, void *buffer, bool allocated);
 void queue_recycle_lent(errand_queue *queue);
 void queue_drop_event(errand_queue *queue, errand_chain *chain);
+/* Has a worker close the descriptor of a file that may make it wait. */
+void queue_close_later(errand_queue *queue, int fd, uint32_t lane);
 
 /* root.c */
-uint32_t lane_of_directory(int dir_fd, const char *path);
-/* For a plain directory: a root that confines nothing. NULL: errno. */
-struct root *root_of_directory(int dir_fd, const char *path);
-void roots_close(struct roots *roots);
+/* Of an open file or directory, or of where a path beneath it begins. */
+uint32_t lane_of_file(int fd, const char *path);
+/* At the queue's end: all of them. */
+void queue_remove_roots(errand_queue *queue);
+/* Closes those that nobody uses any more. */
+void queue_close_roots(errand_queue *queue);
 
 /* backend selection: backends.c */
 int backend_choose(errand_queue *queue, enum errand_backend wanted, const struct backend_options *options);

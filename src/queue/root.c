@@ -17,42 +17,11 @@ static int look(int fd, const char *path, struct statx *out)
     return statx(fd, path, flags, STATX_TYPE | STATX_MNT_ID, out) < 0 ? -errno : 0;
 }
 
-uint32_t lane_of_directory(int dir_fd, const char *path)
+uint32_t lane_of_file(int fd, const char *path)
 {
     struct statx about;
-    int result = *path == '/' ? look(AT_FDCWD, "/", &about) : look(dir_fd, "", &about);
+    int result = *path == '/' ? look(AT_FDCWD, "/", &about) : look(fd, "", &about);
     return result < 0 ? 0 : lane_of_device(about.stx_dev_major, about.stx_dev_minor);
-}
-
-static void root_dispose(struct root *root)
-{
-    if (root->fd >= 0)
-        close(root->fd);
-    free(root);
-}
-
-static struct root *root_new(int fd)
-{
-    struct root *root = calloc(1, sizeof *root);
-    if (!root)
-        return NULL;
-    *root = (struct root){.references = 1, .dispose = root_dispose, .fd = fd};
-    return root;
-}
-
-struct root *root_of_directory(int dir_fd, const char *path)
-{
-    int fd = dir_fd == AT_FDCWD ? AT_FDCWD : fcntl(dir_fd, F_DUPFD_CLOEXEC, 3);
-    if (fd < 0 && fd != AT_FDCWD)
-        return NULL;
-    struct root *root = root_new(fd);
-    if (!root) {
-        close(fd);
-        errno = ENOMEM;
-        return NULL;
-    }
-    root->lane = lane_of_directory(dir_fd, path);
-    return root;
 }
 
 /* The type of a mounted filesystem: from /proc, because statfs(2) asks the filesystem. False: not found. */
@@ -120,19 +89,27 @@ int errand_root_add(errand_queue *queue, int dir_fd, unsigned flags, int *out)
         fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return -errno;
-    struct root *root = root_new(fd);
+    struct root *root = calloc(1, sizeof *root);
     if (!root) {
         close(fd);
         return -ENOMEM;
     }
-    root->beneath = true;
-    root->one_mount = flags & ERRAND_ONE_MOUNT;
-    root->lane = lane_of_device(about.stx_dev_major, about.stx_dev_minor);
+    *root = (struct root){.references = 1,
+                          .fd = fd,
+                          .one_mount = flags & ERRAND_ONE_MOUNT,
+                          .lane = lane_of_device(about.stx_dev_major, about.stx_dev_minor)};
     judge(root, &about);
     queue->roots.entries[index] = root;
     *out = ROOT_HANDLE(index, ++queue->roots.generations[index] & 0x3fff);
     queue->roots.generations[index] &= 0x3fff;
     return 0;
+}
+
+static void unregister(errand_queue *queue, struct root *root)
+{
+    root->removed = true;
+    if (root->chains == 0 && root_unused(root))
+        list_append(&queue->context.unused_roots, &root->node);
 }
 
 int errand_root_remove(errand_queue *queue, int handle)
@@ -147,15 +124,25 @@ int errand_root_remove(errand_queue *queue, int handle)
     for (unsigned i = 0; i < ROOTS_LIMIT; i++)
         if (queue->roots.entries[i] == root)
             queue->roots.entries[i] = NULL;
-    root->removed = true;
-    if (root->chains == 0)
-        root_release(root);
+    unregister(queue, root);
+    queue_close_roots(queue);
     return 0;
 }
 
-void roots_close(struct roots *roots)
+void queue_remove_roots(errand_queue *queue)
 {
     for (unsigned i = 0; i < ROOTS_LIMIT; i++)
-        if (roots->entries[i])
-            root_release(roots->entries[i]);
+        if (queue->roots.entries[i])
+            unregister(queue, queue->roots.entries[i]);
+    queue_close_roots(queue);
+}
+
+void queue_close_roots(errand_queue *queue)
+{
+    struct list *node;
+    while ((node = list_take(&queue->context.unused_roots))) {
+        struct root *root = container_of(node, struct root, node);
+        queue_close_later(queue, root->fd, root->lane);
+        free(root);
+    }
 }

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 int64_t queue_clock(void)
 {
@@ -91,16 +92,26 @@ void queue_drop_event(errand_queue *queue, errand_chain *chain)
 {
     struct errand_event event;
     list_remove(&chain->op.node);
+    uint32_t lane = chain->hand_over >= 0 ? chain->steps[chain->hand_over].lane : 0;
     take_event(queue, chain, &event);
-    struct file_run *run = event.fd >= 0 ? run_new(NULL) : NULL;
-    if (!run)
+    if (event.fd >= 0)
+        queue_close_later(queue, event.fd, lane);
+}
+
+void queue_close_later(errand_queue *queue, int fd, uint32_t lane)
+{
+    struct file_run *run = run_new(NULL);
+    if (!run) {
+        close(fd); /* a close that may wait is better than none */
         return;
-    run->fd = event.fd;
+    }
+    run->fd = fd;
+    run->lane = lane;
     run->calls[run->count++].call = CALL_CLOSE;
     pool_submit(queue->pool, run);
 }
 
-/* The event of the first that has one. Returns whether it gave one: a source may have been paused meanwhile. */
+/* The event of the first that has one. Returns whether it gave one: a source may have found nothing. */
 static bool deliver(errand_queue *queue, struct errand_event *event)
 {
     struct op *op = container_of(list_take(&queue->ready), struct op, node);
@@ -109,31 +120,37 @@ static bool deliver(errand_queue *queue, struct errand_event *event)
         return true;
     }
     errand_source *source = container_of(op, struct errand_source, op);
-    if (source->paused || source->stopped)
-        return false;
     *event = (struct errand_event){.user_data = source->user_data, .step = -1, .fd = -1};
     return source->type->event(source, event);
 }
 
+/* One operation is taken in for each event, so that neither who has many events nor who asks for few at a time keeps
+ * others from theirs. */
 static unsigned collect(errand_queue *queue, struct errand_event *events, unsigned max)
 {
     unsigned n = 0;
     while (n < max && queue->lent_count < queue->lent_limit) {
-        struct op *op;
+        struct op *op = queue->backend->ops->next(queue->backend);
+        if (op)
+            queue_took(queue, op);
         if (!list_is_empty(&queue->ready))
             n += deliver(queue, &events[n]);
-        else if ((op = queue->backend->ops->next(queue->backend)))
-            queue_took(queue, op);
-        else
+        else if (!op)
             break;
     }
     return n;
 }
 
+static bool has_work(errand_queue *queue)
+{
+    return !list_is_empty(&queue->ready) || !list_is_empty(&queue->runnable) ||
+           queue->backend->ops->has_next(queue->backend);
+}
+
+/* -1: without limit. */
 static int64_t time_to_sleep(errand_queue *queue, int64_t until)
 {
-    if (!list_is_empty(&queue->ready) || !list_is_empty(&queue->runnable) ||
-        queue->backend->ops->has_next(queue->backend))
+    if (has_work(queue))
         return 0;
     int64_t due = heap_due(&queue->timers);
     if (until < due)
@@ -141,6 +158,17 @@ static int64_t time_to_sleep(errand_queue *queue, int64_t until)
     if (due == HEAP_NEVER)
         return -1;
     return due > queue->context.now ? due - queue->context.now : 0;
+}
+
+/* Lets the backend wait for what comes first. Returns whether a signal put an end to it: it came back with nothing and
+ * too early. (io_uring does not say so itself when it took entries in the same call.) */
+static bool sleep_until(errand_queue *queue, int64_t until)
+{
+    int64_t before = queue->context.now, time = time_to_sleep(queue, until);
+    queue->backend->ops->wait(queue->backend, time);
+    queue->context.now = queue_clock();
+    bool early = time < 0 || queue->context.now - before < time;
+    return early && !has_work(queue);
 }
 
 int errand_queue_wait(errand_queue *queue, struct errand_event *events, unsigned max, int64_t timeout_ns)
@@ -155,12 +183,13 @@ int errand_queue_wait(errand_queue *queue, struct errand_event *events, unsigned
         queue->context.now = queue_clock();
         if (until == 0)
             until = timeout_ns > HEAP_NEVER - queue->context.now ? HEAP_NEVER : queue->context.now + timeout_ns;
-        queue_run_runnable(queue);
-        bool interrupted = queue->backend->ops->wait(queue->backend, time_to_sleep(queue, until)) == -EINTR;
-        queue->context.now = queue_clock();
         expire(queue);
+        queue_run_runnable(queue);
+        bool interrupted = sleep_until(queue, until);
+        expire(queue);
+        queue_close_roots(queue);
         unsigned n = collect(queue, events, max);
-        if (n > 0 || interrupted || (queue->context.now >= until && list_is_empty(&queue->runnable)))
+        if (n > 0 || interrupted || queue->context.now >= until)
             return (int)n;
     }
 }

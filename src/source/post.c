@@ -33,11 +33,13 @@ static bool take(errand_source *source, const void **message)
 
 static bool post_event(errand_source *source, struct errand_event *event)
 {
+    event->kind = ERRAND_EVENT_MESSAGE;
+    if (source_poll_failed(source, event))
+        return true;
     if (!take(source, &event->data)) {
         source_arm_poll(source);
         return false;
     }
-    event->kind = ERRAND_EVENT_MESSAGE;
     queue_source_is_ready(source); /* perhaps there is another; if not, it is armed again */
     return true;
 }

@@ -10,11 +10,13 @@
 static bool signal_event(errand_source *source, struct errand_event *event)
 {
     struct signalfd_siginfo info;
+    event->kind = ERRAND_EVENT_SIGNAL;
+    if (source_poll_failed(source, event))
+        return true;
     if (read(source->fd, &info, sizeof info) != sizeof info) {
         source_arm_poll(source);
         return false;
     }
-    event->kind = ERRAND_EVENT_SIGNAL;
     event->bytes = info.ssi_signo;
     queue_source_is_ready(source); /* perhaps there is another; if not, it is armed again */
     return true;

@@ -41,6 +41,8 @@ void source_arm_poll(errand_source *source)
 
 void source_poll_took(errand_source *source)
 {
+    if (source->op.result < 0)
+        source->error = (int32_t)source->op.result;
     if (!source->stopped && !source->paused)
         queue_source_is_ready(source);
 }
@@ -49,6 +51,14 @@ void source_poll_resume(errand_source *source)
 {
     if (!source->op.in_flight)
         queue_source_is_ready(source);
+}
+
+bool source_poll_failed(errand_source *source, struct errand_event *event)
+{
+    event->error = source->error;
+    source->error = 0;
+    source->paused = event->error != 0; /* trying again at once would only spin */
+    return source->paused;
 }
 
 int source_check_socket(int fd)
@@ -65,6 +75,13 @@ void source_does_nothing(errand_source *source)
     (void)source;
 }
 
+/* While its operation is in flight the node may be the backend's. */
+static void not_ready(errand_source *source)
+{
+    if (!source->op.in_flight && list_is_linked(&source->op.node))
+        list_remove(&source->op.node);
+}
+
 int errand_source_pause(errand_source *source)
 {
     if (!source)
@@ -73,6 +90,7 @@ int errand_source_pause(errand_source *source)
         return -EPERM;
     if (!source->paused) {
         source->paused = true;
+        not_ready(source);
         source->type->pause(source);
     }
     return 0;
@@ -99,8 +117,7 @@ int errand_source_stop(errand_source *source)
     if (!queue_is_ours(queue))
         return -EPERM;
     source->stopped = true;
-    if (list_is_linked(&source->op.node) && !source->op.in_flight)
-        list_remove(&source->op.node);
+    not_ready(source);
     heap_remove(&queue->timers, &source->timer);
     if (source->op.in_flight) {
         queue->backend->ops->cancel(queue->backend, &source->op);

@@ -16,6 +16,8 @@ void source_arm(errand_source *source, enum op_kind kind);
 void source_arm_poll(errand_source *source);
 void source_poll_took(errand_source *source);
 void source_poll_resume(errand_source *source);
+/* First in their event(): whether it could not be asked for; then that is the event, and the source is paused. */
+bool source_poll_failed(errand_source *source, struct errand_event *event);
 
 /* A descriptor that can be waited on (not a plain file, which is always ready). Returns 0 or -EBADF, -EINVAL. */
 int source_check_socket(int fd);

@@ -17,15 +17,20 @@
 /* A rename under way makes openat2(2) answer EAGAIN; it has to be very unlucky for that to happen so often. */
 #define LOOKUP_TRIES 1000
 
+static int directory_of(const struct file_run *run)
+{
+    return run->root ? run->root->fd : run->dir_fd;
+}
+
 static int open_file(struct file_run *run)
 {
-    const struct root *root = run->root;
+    int directory = directory_of(run);
     struct open_how how = {.flags = (uint64_t)(unsigned)run->open_flags};
     if (run->open_flags & (O_CREAT | __O_TMPFILE))
         how.mode = run->mode;
-    how.resolve = (root->beneath ? RESOLVE_BENEATH : 0) | (run->crossed ? 0 : RESOLVE_NO_XDEV);
+    how.resolve = (run->root ? RESOLVE_BENEATH : 0) | (run->crossed ? 0 : RESOLVE_NO_XDEV);
     for (int i = 0; i < LOOKUP_TRIES; i++) {
-        long fd = syscall(SYS_openat2, root->fd, run->path, &how, sizeof how);
+        long fd = syscall(SYS_openat2, directory, run->path, &how, sizeof how);
         if (fd >= 0)
             return (int)fd;
         if (errno != EAGAIN && errno != EINTR)
@@ -85,14 +90,45 @@ static int perform_call(struct file_run *run, enum file_call call)
     return -EINVAL;
 }
 
+int run_begin(struct file_run *run)
+{
+    if (!run->borrowed)
+        return 0;
+    int *fd = run->calls[0].call == CALL_OPEN ? &run->dir_fd : &run->fd;
+    int copy = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
+    if (copy < 0)
+        return -errno;
+    *fd = copy;
+    run->borrowed = false;
+    return 0;
+}
+
+void run_drop_directory(struct file_run *run)
+{
+    if (run->dir_fd >= 0 && !run->borrowed)
+        close(run->dir_fd);
+    run->dir_fd = AT_FDCWD;
+}
+
+void run_drop_root(struct file_run *run)
+{
+    struct root *root = run->root;
+    run->root = NULL;
+    if (!root || !root_unused(root))
+        return;
+    if (root->fd >= 0)
+        close(root->fd);
+    free(root);
+}
+
 bool run_perform(struct file_run *run, struct mounts *mounts)
 {
     while (run->done < run->count) {
         enum file_call call = run->calls[run->done].call;
         int result = perform_call(run, call);
-        if (call == CALL_OPEN && result == -EXDEV && !run->crossed && !run->root->one_mount) {
+        if (call == CALL_OPEN && result == -EXDEV && !run->crossed && !(run->root && run->root->one_mount)) {
             run->crossed = true;
-            run->lane = mounts_lane(mounts, run->root->fd, run->path, run->lane);
+            run->lane = mounts_lane(mounts, directory_of(run), run->path, run->lane);
             return true;
         }
         if (result < 0) {
@@ -101,5 +137,7 @@ bool run_perform(struct file_run *run, struct mounts *mounts)
         }
         run->done++;
     }
+    run_drop_root(run);
+    run_drop_directory(run);
     return false;
 }

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Which device a path leads to, by its text and the table of mounts: for paths that cross mounts, whose device can
- * be asked
- * for only by going there, where one might hang. A symlink on the way can mislead it; then the run waits in a lane
- * that is not its device's.
+ * Which device a path leads to, by its text and the table of mounts: for paths that cross mounts, whose device can be
+ * asked for only by going there, where one might hang. A symlink on the way can mislead it; then the run waits in a
+ * lane that is not its device's.
  */
 #ifndef WORKER_MOUNTS_H
 #define WORKER_MOUNTS_H

@@ -166,6 +166,7 @@ static void enqueue(struct pool *pool, struct file_run *run)
 {
     struct lane *lane = find_lane(pool, run->lane);
     run->state = RUN_WAITING;
+    run->waits = lane;
     list_append(&lane->waiting, &run->node);
     lane->count++;
     pool->waiting++;
@@ -199,12 +200,31 @@ static void call_worker(struct pool *pool)
     } /* else a worker that becomes free takes the run */
 }
 
-static void dispose_abandoned(struct pool *pool, struct file_run *run)
+/* Takes a waiting run out of its lane. */
+static void dequeue(struct pool *pool, struct file_run *run)
 {
+    list_remove(&run->node);
+    run->waits->count--;
+    pool->waiting--;
+    update_ready(pool, run->waits);
+}
+
+/* Frees a run that nobody waits for, with all that it owns. Called, and returns, with the lock held, but closing may
+ * wait. */
+static void discard(struct pool *pool, struct file_run *run)
+{
+    size_t granted = run->buffer_size;
+    pthread_mutex_unlock(&pool->lock);
+    if (run->fd >= 0 && !run->borrowed)
+        close(run->fd);
+    run_drop_root(run);
+    run_drop_directory(run);
+    free(run->buffer);
+    free(run);
+    pthread_mutex_lock(&pool->lock);
     pool->stuck--;
     if (pool->buffers)
-        buffer_return(pool->buffers, run->buffer_size);
-    run_free(run, NULL);
+        buffer_return(pool->buffers, granted);
 }
 
 void pool_submit(struct pool *pool, struct file_run *run)
@@ -216,18 +236,12 @@ void pool_submit(struct pool *pool, struct file_run *run)
     enqueue(pool, run);
     call_worker(pool);
     if (pool->threads == 0) { /* not one thread can be had: the run fails rather than wait for ever */
-        struct lane *lane = find_lane(pool, run->lane);
-        list_remove(&run->node);
-        lane->count--;
-        pool->waiting--;
-        update_ready(pool, lane);
+        dequeue(pool, run);
         run->error = -EAGAIN;
-        if (run->op) {
+        if (run->op)
             hand_back(pool, run);
-        } else {
-            close(run->fd);
-            dispose_abandoned(pool, run);
-        }
+        else
+            discard(pool, run);
     }
     pthread_mutex_unlock(&pool->lock);
 }
@@ -237,11 +251,7 @@ enum pool_recall pool_recall(struct pool *pool, struct file_run *run, unsigned *
     enum pool_recall result = RECALL_DONE;
     pthread_mutex_lock(&pool->lock);
     if (run->state == RUN_WAITING) {
-        struct lane *lane = find_lane(pool, run->lane);
-        list_remove(&run->node);
-        lane->count--;
-        pool->waiting--;
-        update_ready(pool, lane);
+        dequeue(pool, run);
         result = RECALL_YOURS;
     } else if (run->state == RUN_RUNNING) {
         unsigned done = run->done; /* perhaps all of them: it is on its way back */
@@ -300,13 +310,13 @@ void pool_count(struct pool *pool, struct pool_counts *counts)
 
 /* ------------------------------------------------------------------------------------- on a worker's thread */
 
-static struct timespec seconds_from_now(int64_t ns)
+static struct timespec time_from_now(int64_t ns)
 {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
-    ns += time.tv_nsec;
-    time.tv_sec += ns / 1000000000;
-    time.tv_nsec = ns % 1000000000;
+    int64_t part = ns % 1000000000 + time.tv_nsec;
+    time.tv_sec += ns / 1000000000 + part / 1000000000;
+    time.tv_nsec = part % 1000000000;
     return time;
 }
 
@@ -322,7 +332,7 @@ static struct lane *next_lane(struct pool *pool)
 /* Waits for a lane. Returns NULL when there has been none for a while, or the pool is closing. */
 static struct lane *wait_for_lane(struct pool *pool)
 {
-    struct timespec until = seconds_from_now(IDLE_SECONDS * INT64_C(1000000000));
+    struct timespec until = time_from_now(IDLE_SECONDS * INT64_C(1000000000));
     struct lane *lane;
     bool late = false;
     while (!(lane = next_lane(pool)) && !pool->closing && !late) {
@@ -353,31 +363,26 @@ static void grant_buffer(struct pool *pool, struct file_run *run)
 static void perform(struct pool *pool, struct lane *lane, struct file_run *run)
 {
     run->state = RUN_RUNNING;
+    run->error = run_begin(run);
     grant_buffer(pool, run);
     lane->active++;
     pool->waiting--;
     pool->running++;
     update_ready(pool, lane);
     pthread_mutex_unlock(&pool->lock);
-    bool crosses = run_perform(run, &pool->mounts);
+    bool crosses = run->error == 0 && run_perform(run, &pool->mounts);
     pthread_mutex_lock(&pool->lock);
-    if (!run->op && run->fd >= 0) { /* nobody takes what it opened or was lent */
-        pthread_mutex_unlock(&pool->lock);
-        close(run->fd);
-        run->fd = -1;
-        pthread_mutex_lock(&pool->lock);
-    }
-    lane->active--;
-    pool->running--;
-    update_ready(pool, lane);
     if (!run->op) {
-        dispose_abandoned(pool, run);
+        discard(pool, run);
     } else if (crosses) {
         enqueue(pool, run);
         call_worker(pool);
     } else {
         hand_back(pool, run);
     }
+    lane->active--;
+    pool->running--;
+    update_ready(pool, lane);
 }
 
 static void *work(void *argument)
@@ -412,11 +417,11 @@ static void *work(void *argument)
 
 uint32_t pool_close(struct pool *pool, int64_t grace_ns)
 {
-    struct timespec until = seconds_from_now(grace_ns);
+    struct timespec until = time_from_now(grace_ns);
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
     pthread_cond_broadcast(&pool->work);
-    while (pool->threads > 0 && pthread_cond_timedwait(&pool->ended, &pool->lock, &until) != ETIMEDOUT)
+    while (pool->threads > 0 && pthread_cond_timedwait(&pool->ended, &pool->lock, &until) == 0)
         ;
     join_exited(pool);
     pool->buffers = NULL;

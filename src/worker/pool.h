@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The worker threads of a queue. Runs wait in lanes, one a device, each with a bound on the workers it may hold, so
- * that a
- * device that hangs holds its own lane and nothing else. A lane's first worker may exceed the pool's bound: full lanes
- * never shut out another. What a worker touches belongs to its run; when a chain ends without its run, the worker
+ * that a device that hangs holds its own lane and nothing else. A lane's first worker may exceed the pool's bound: full
+ * lanes never shut out another. What a worker touches belongs to its run; when a chain ends without its run, the worker
  * cleans up whenever the kernel returns, even after the queue was closed.
  */
 #ifndef WORKER_POOL_H
@@ -50,7 +49,16 @@ struct pool_counts {
 };
 void pool_count(struct pool *pool, struct pool_counts *counts);
 
-/* file_calls.c: performs the run's calls. Returns true: the path leads onto another mount, take it to that lane. */
+/* file_calls.c. First: makes the run independent of the caller's descriptor, which he may close as soon as he has his
+ * event. Does not wait. Returns 0, -EBADF, -EMFILE. */
+int run_begin(struct file_run *run);
+
+/* Performs the calls that are left. Returns true: the path leads onto another mount, take the run to that lane. */
 bool run_perform(struct file_run *run, struct mounts *mounts);
+
+/* Drops what it opens paths beneath: its reference to a root, which may have to be closed then, or its directory (the
+ * close of a duplicate of a directory does not wait). */
+void run_drop_root(struct file_run *run);
+void run_drop_directory(struct file_run *run);
 
 #endif

@@ -10,6 +10,16 @@
 
 #include "errand.h"
 
+/* A time that 64 bits of nanoseconds cannot hold (before 1677, after 2262) becomes the nearest that they can. */
+static inline int64_t nanoseconds(const struct timespec *time)
+{
+    int64_t ns;
+    if (__builtin_mul_overflow((int64_t)time->tv_sec, ERRAND_SECOND, &ns) ||
+        __builtin_add_overflow(ns, (int64_t)time->tv_nsec, &ns))
+        return time->tv_sec < 0 ? INT64_MIN : INT64_MAX;
+    return ns;
+}
+
 /* Returns 0 or a negative errno. */
 static inline int stat_of(int fd, struct errand_stat *out)
 {
@@ -25,8 +35,8 @@ static inline int stat_of(int fd, struct errand_stat *out)
     *out = (struct errand_stat){
         .bytes = (uint64_t)st.st_size,
         .blocks = (uint64_t)st.st_blocks,
-        .modified_ns = st.st_mtim.tv_sec * ERRAND_SECOND + st.st_mtim.tv_nsec,
-        .changed_ns = st.st_ctim.tv_sec * ERRAND_SECOND + st.st_ctim.tv_nsec,
+        .modified_ns = nanoseconds(&st.st_mtim),
+        .changed_ns = nanoseconds(&st.st_ctim),
         .device = st.st_dev,
         .inode = st.st_ino,
         .mode = st.st_mode,

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Unit tests of the lowest floor: slab, heap, transfer buffers, against the simplest models of them. */
-#include "harness.h"
+/* Unit tests of the lowest floor, slab, heap, transfer buffers, and of the record of paths seen. */
+#include "support.h"
 
 #include "base/buffer.h"
 #include "base/heap.h"
 #include "base/slab.h"
+#include "chain/seen.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -77,4 +78,55 @@ TEST(heap)
         heap_remove(&heap, heap.nodes[0]);
     }
     heap_close(&heap);
+}
+
+TEST(seen)
+{
+    struct seen *seen = calloc(1, sizeof *seen);
+    uint64_t hash = seen_hash(1, "some/path");
+    int64_t now = 1000000 * ERRAND_SECOND;
+    CHECK(hash != seen_hash(2, "some/path") && hash != seen_hash(1, "some/pat") && hash != seen_hash(1, "some/path2"));
+    CHECK(!seen_holds(seen, hash, now));
+    seen_note(seen, hash, now);
+    CHECK(seen_holds(seen, hash, now));
+    CHECK(seen_holds(seen, hash, now + (SEEN_SECONDS - 1) * ERRAND_SECOND));
+    CHECK(!seen_holds(seen, hash, now + SEEN_SECONDS * ERRAND_SECOND));
+    CHECK(!seen_holds(seen, hash, now + 65536 * ERRAND_SECOND)); /* nor a day later */
+    /* A bucket that is full forgets the oldest. */
+    for (unsigned i = 1; i <= SEEN_WAYS; i++)
+        seen_note(seen, hash + ((uint64_t)i << 40), now + i * ERRAND_SECOND);
+    CHECK(!seen_holds(seen, hash, now + 9 * ERRAND_SECOND));
+    CHECK(seen_holds(seen, hash + (UINT64_C(1) << 40), now + 9 * ERRAND_SECOND));
+    free(seen);
+}
+
+TEST(buffers)
+{
+    struct buffer_pool pool = {.limit = MIB};
+    enum { most = 200 };
+    void *buffers[most];
+    size_t sizes[most];
+    unsigned count = 0;
+    uint64_t sum = 0;
+    for (; count < most; count++) {
+        sizes[count] = buffer_grant(&pool, BUFFER_LARGE);
+        buffers[count] = buffer_take(&pool, sizes[count]);
+        REQUIRE(buffers[count] != NULL);
+        memset(buffers[count], 1, sizes[count]);
+        sum += sizes[count];
+        CHECK_INT(pool.used, sum);
+    }
+    CHECK_INT(sizes[0], BUFFER_LARGE);        /* memory is there */
+    CHECK_INT(sizes[most - 1], BUFFER_SMALL); /* nobody goes without */
+    CHECK(sum <= pool.limit + BUFFER_LARGE + most * BUFFER_SMALL);
+    CHECK_INT(buffer_grant(&pool, 1), BUFFER_SMALL);
+    buffer_return(&pool, BUFFER_SMALL);
+    while (count-- > 0)
+        buffer_free(&pool, buffers[count], sizes[count]);
+    CHECK_INT(pool.used, 0);
+    uint64_t kept = 0;
+    for (int i = 0; i < BUFFER_CLASSES; i++)
+        kept += pool.spares[i];
+    CHECK(kept > 0);
+    buffer_trim(&pool);
 }

@@ -449,3 +449,36 @@ TEST_EACH_BACKEND(one_short_count)
         close_scene(&scene);
     }
 }
+
+static int64_t refuses_polls(void *context, unsigned place, uint64_t *length)
+{
+    (void)length;
+    unsigned *left = context;
+    if (place != FAULT_OP + OP_POLL || *left == 0)
+        return 0;
+    --*left;
+    return -ENOMEM;
+}
+
+/* A source that cannot be armed says so, once, and can be resumed. */
+TEST_EACH_BACKEND(sources_that_cannot_be_armed)
+{
+    unsigned left = 1;
+    errand_fault = (struct fault){refuses_polls, &left};
+    errand_queue *queue = open_queue(backend, NULL);
+    errand_source *source;
+    CHECK_INT(errand_source_post(queue, NULL, &source), 0);
+    struct errand_event event = next_event(queue);
+    CHECK_INT(event.kind, ERRAND_EVENT_MESSAGE);
+    CHECK_INT(event.error, -ENOMEM);
+    no_event(queue);
+    CHECK_INT(errand_post(source, "message"), 0);
+    no_event(queue);
+    CHECK_INT(errand_source_resume(source), 0);
+    event = next_event(queue);
+    CHECK_INT(event.error, 0);
+    CHECK_STR((const char *)event.data, "message");
+    CHECK_INT(errand_source_stop(source), 0);
+    errand_fault = (struct fault){0};
+    close_queue(queue);
+}

@@ -573,3 +573,15 @@ TEST_EACH_BACKEND(sigpipe_is_the_callers)
         }
     }
 }
+
+/* However long it may take to close a queue: it takes no longer than there is something to wait for. */
+TEST_EACH_BACKEND(endless_grace)
+{
+    errand_queue *queue = open_queue(backend, &(struct errand_queue_options){.close_grace_ns = INT64_MAX});
+    char buffer[10];
+    struct errand_read_file job = {
+        .size = sizeof job, .dir_fd = AT_FDCWD, .path = make_file("one", 10, 1), .buffer = buffer, .length = 10};
+    CHECK_INT(errand_read_file(queue, &job, NULL), 0);
+    CHECK_INT(next_event(queue).error, 0);
+    CHECK_INT(errand_queue_close(queue), 0);
+}

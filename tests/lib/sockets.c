@@ -2,8 +2,11 @@
 /* The steps of sockets: send, receive, sendfile, shutdown; what they move, count, and say at the end. */
 #include "support.h"
 
+#include <linux/sockios.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 
 TEST_EACH_BACKEND(send_and_receive)
 {
@@ -356,5 +359,68 @@ TEST_EACH_BACKEND(not_a_socket)
         CHECK_EVENT(event, i % 2 ? -ENOTSOCK : -EBADF, 0, 0);
     }
     close(file);
+    close_queue(queue);
+}
+
+static bool all_sent(void *context)
+{
+    int unsent = -1;
+    return ioctl(*(int *)context, SIOCOUTQNSD, &unsent) == 0 && unsent == 0;
+}
+
+/* Bytes are held back in the socket (MSG_MORE) only for bytes that come: here the range ends behind the file. */
+TEST_EACH_BACKEND(last_bytes_are_not_held_back)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    make_file("file", 5000, 7);
+    make_file("empty", 0, 7);
+    int root = add_root(queue, harness_directory(), 0);
+    for (unsigned turn = 0; turn < 8; turn++) {
+        bool empty = turn & 1, to_end = turn & 2, looked = turn & 4;
+        harness_at("%s, %s, %s", empty ? "empty" : "file", to_end ? "to its end" : "10000", looked ? "stat" : "");
+        int sockets[2], on = 1;
+        make_pair(PAIR_TCP, sockets);
+        setsockopt(sockets[0], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        struct peer peer = {.socket = sockets[1]};
+        errand_chain *chain = new_chain(queue);
+        errand_step_open(chain, looked ? AT_FDCWD : root,
+                         looked  ? path_of(empty ? "empty" : "file")
+                         : empty ? "empty"
+                                 : "file",
+                         O_RDONLY, 0);
+        if (looked)
+            errand_step_stat(chain, ERRAND_SLOT(0), NULL);
+        errand_step_sendfile(chain, sockets[0], ERRAND_SLOT(0), 0, to_end ? ERRAND_TO_END : 10000, "head", 4, 0);
+        submit(chain, NULL, 0);
+        struct errand_event event = next_event_with(queue, &peer);
+        CHECK_EVENT(event, 0, -1, empty ? 4 : 5004);
+        CHECK(harness_eventually(all_sent, &sockets[0], 100)); /* held back ones stay for 200 ms */
+        close(sockets[0]);
+        peer_take_all(&peer);
+        CHECK_INT(peer.length, empty ? 4 : 5004);
+        peer_free(&peer);
+    }
+    errand_root_remove(queue, root);
+    close_queue(queue);
+}
+
+/* From where no file reaches to its end there is nothing, not an error. */
+TEST_EACH_BACKEND(sendfile_from_far_away)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    const char *path = make_file("file", 5000, 7);
+    int sockets[2];
+    make_pair(PAIR_UNIX, sockets);
+    for (unsigned turn = 0; turn < 2; turn++) {
+        errand_chain *chain = new_chain(queue);
+        errand_step_open(chain, AT_FDCWD, path, O_RDONLY, 0);
+        errand_step_sendfile(chain, sockets[0], ERRAND_SLOT(0), INT64_MAX - (turn ? 10 : 0), ERRAND_TO_END, "head", 4,
+                             0);
+        submit(chain, NULL, 0);
+        struct errand_event event = next_event(queue);
+        CHECK_EVENT(event, 0, -1, 4);
+    }
+    close(sockets[0]);
+    close(sockets[1]);
     close_queue(queue);
 }

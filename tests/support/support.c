@@ -251,3 +251,13 @@ errand_id submit(errand_chain *chain, void *user_data, int64_t timeout_ns)
     CHECK(id != 0);
     return id;
 }
+
+void check_source_event(const struct errand_event *event, unsigned kind, void *user_data)
+{
+    CHECK_INT(event->kind, kind);
+    CHECK_INT(event->error, 0);
+    CHECK(event->user_data == user_data);
+    CHECK_INT(event->step, -1);
+    if (kind != ERRAND_EVENT_ACCEPT)
+        CHECK_INT(event->fd, -1);
+}

@@ -48,6 +48,9 @@ bool run_until(errand_queue *queue, bool (*condition)(void *context), void *cont
         CHECK_INT(event_->bytes, bytes_);                                                                              \
     } while (0)
 
+/* The usual expectations of a source's event. */
+void check_source_event(const struct errand_event *event, unsigned kind, void *user_data);
+
 /* A file beneath the test's directory with pattern contents. Returns its path (static, of the last four calls). */
 const char *make_file(const char *name, size_t size, uint64_t seed);
 const char *path_of(const char *name);

@@ -187,27 +187,24 @@ static bool threads_has_next(struct backend *backend)
            (threads->at < 2 * threads->count && threads->receive_count > 0);
 }
 
-static int threads_wait(struct backend *backend, int64_t timeout_ns)
+static void threads_wait(struct backend *backend, int64_t timeout_ns)
 {
     struct threads *threads = container_of(backend, struct threads, backend);
     if (threads->at < 2 * threads->count)
-        return 0;
+        return;
     struct timespec time = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
     if (timeout_ns != 0 && !pool_sleep(backend->pool))
         time = (struct timespec){0};
     struct timespec *limit = timeout_ns < 0 && (time.tv_sec || time.tv_nsec) ? NULL : &time;
     threads->at = 0;
     threads->count = epoll_pwait2(threads->epoll_fd, threads->events, EVENTS, limit, NULL);
-    int error = threads->count < 0 ? errno : 0;
-    if (error == ENOSYS) { /* before Linux 5.11: whole milliseconds, rounded up */
+    if (threads->count < 0 && errno == ENOSYS) { /* before Linux 5.11: whole milliseconds, rounded up */
         int64_t ms = time.tv_sec > 1000000 ? 1000000000 : time.tv_sec * 1000 + (time.tv_nsec + 999999) / 1000000;
         threads->count = epoll_wait(threads->epoll_fd, threads->events, EVENTS, limit ? (int)ms : -1);
-        error = threads->count < 0 ? errno : 0;
     }
     pool_awake(backend->pool);
     if (threads->count < 0)
         threads->count = 0;
-    return error == EINTR ? -EINTR : 0;
 }
 
 const struct backend_ops threads_backend = {

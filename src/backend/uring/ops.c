@@ -10,6 +10,9 @@
 /* The most that one operation moves: the result is a 32-bit number. */
 #define LENGTH_LIMIT ((size_t)1 << 30)
 
+/* The open's and the close's. */
+#define READ_FILE_COMPLETIONS 2
+
 static unsigned length_of(const struct op *op)
 {
     return (unsigned)(op->length < LENGTH_LIMIT ? op->length : LENGTH_LIMIT);
@@ -31,21 +34,21 @@ void uring_recycle(struct backend *backend, void *buffer)
 
 /*
  * Open, read and close as one hard-linked group (a short read would break a soft one and leave the file open). All
- * three
- * complete while they are submitted: the name is cached or the open fails, the read takes resident pages or fails.
- * The open's completion comes only if it failed, the read's only if it failed or was short (to io_uring that is a
- * failure); the close's always, and last: then the direct descriptor is free.
+ * three complete while they are submitted: the name is cached or the open fails, the read takes resident pages or
+ * fails. The read's completion comes only if it failed or was short, which is a failure to io_uring; the open's and the
+ * close's always, the close's last: then the direct descriptor is free. The open's must not be skipped: when the kernel
+ * refuses one of the three before it begins, it silences what follows a skipped head, the close's completion too.
  */
 static void prepare_read_file(struct uring *uring, struct op *op)
 {
     op->direct = uring->direct_free[--uring->direct_count];
     op->open_result = 0;
     op->result = length_of(op);
-    uring->immediate++;
+    uring->immediate += READ_FILE_COMPLETIONS;
     op->how.flags &= ~(uint64_t)O_CLOEXEC; /* a direct descriptor is never inherited, and refuses the flag */
     struct io_uring_sqe *open = uring_entry(uring, 3);
     io_uring_prep_openat2_direct(open, op->fd, op->path, &op->how, op->direct);
-    open->flags |= IOSQE_IO_HARDLINK | IOSQE_CQE_SKIP_SUCCESS;
+    open->flags |= IOSQE_IO_HARDLINK;
     io_uring_sqe_set_data64(open, user_data_of(op, PART_OPEN));
     struct io_uring_sqe *read = io_uring_get_sqe(&uring->ring);
     io_uring_prep_read(read, op->direct, op->buffer, length_of(op), (uint64_t)op->offset);
@@ -86,9 +89,7 @@ static void prepare(struct uring *uring, struct op *op)
     case OP_SEND: io_uring_prep_send(sqe, op->socket, op->data, length_of(op), (int)op->flags | MSG_NOSIGNAL); break;
     case OP_RECEIVE: io_uring_prep_recv(sqe, op->socket, op->buffer, length_of(op), 0); break;
     case OP_POLL: io_uring_prep_poll_add(sqe, op->socket, op->flags); break;
-    case OP_ACCEPT:
-        io_uring_prep_accept(sqe, op->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-        break;
+    case OP_ACCEPT: io_uring_prep_accept(sqe, op->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); break;
     case OP_RECEIVE_ANY:
         io_uring_prep_recv(sqe, op->socket, NULL, 0, 0);
         sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -125,7 +126,7 @@ void uring_cancel(struct backend *backend, struct op *op)
     /* An entry that the kernel has not seen names a descriptor that its owner may close, and reuse, right after
      * this. */
     if ((int32_t)(op->serial - uring->ring.sq.sqe_head) > 0)
-        io_uring_submit(&uring->ring);
+        uring_issue(uring);
     struct io_uring_sqe *sqe = uring_entry(uring, 1);
     io_uring_prep_cancel64(sqe, user_data_of(op, PART_WHOLE), 0);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
@@ -149,13 +150,13 @@ static void free_direct(struct uring *uring, struct op *op)
 /* Takes in one part of an OP_READ_FILE. Returns the operation with its last. */
 static struct op *took_part(struct uring *uring, struct op *op, enum part part, int result)
 {
+    uring->immediate -= part != PART_READ;
     if (part == PART_OPEN)
-        op->open_result = result;
+        op->open_result = result == -ECANCELED ? 0 : result; /* the read was refused, and says why */
     else if (part == PART_READ)
         op->result = result;
     if (part != PART_CLOSE)
         return NULL;
-    uring->immediate--;
     free_direct(uring, op);
     return op;
 }

@@ -3,6 +3,7 @@
 #include "backend/uring/ring.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -12,11 +13,22 @@
 #define ENTRIES     256
 #define COMPLETIONS 2048
 
+/* How long an operation that completes while it is submitted is waited for, should the kernel think otherwise. */
+#define IMMEDIATE_LIMIT_NS INT64_C(1000000)
+
+void uring_issue(struct uring *uring)
+{
+    /* The kernel leaves entries only while it has no memory for their requests. */
+    while (io_uring_sq_ready(&uring->ring) > 0)
+        if (io_uring_submit(&uring->ring) <= 0)
+            sched_yield();
+}
+
 struct io_uring_sqe *uring_entry(struct uring *uring, unsigned together)
 {
     /* Links end at a submission's end, so a linked group must fit into what is left. */
     if (io_uring_sq_space_left(&uring->ring) < together)
-        io_uring_submit(&uring->ring);
+        uring_issue(uring);
     return io_uring_get_sqe(&uring->ring);
 }
 
@@ -138,33 +150,38 @@ static bool uring_has_next(struct backend *backend)
     return io_uring_cq_ready(&uring->ring) > 0 || pool_has_done(backend->pool);
 }
 
-/*
- * Operations that complete while they are submitted are waited for all at once: the kernel runs what links and
- * deferred work are left only as far as it must for the number asked for (about 20 a time since Linux 6.8).
- */
-static int enter(struct uring *uring, int64_t timeout_ns)
+/* Submits, and waits until so many completions are there. */
+static void enter(struct uring *uring, unsigned wanted, int64_t timeout_ns)
 {
     struct io_uring_cqe *cqe;
-    unsigned done = io_uring_cq_ready(&uring->ring);
-    unsigned wanted = uring->immediate > done ? uring->immediate : done + 1;
-    if (timeout_ns == 0 && uring->immediate <= done)
-        return io_uring_submit_and_get_events(&uring->ring);
-    if (timeout_ns <= 0)
-        return io_uring_submit_and_wait(&uring->ring, wanted);
-    struct __kernel_timespec time = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
-    return io_uring_submit_and_wait_timeout(&uring->ring, &cqe, wanted, &time, NULL);
+    if (wanted == 0) {
+        io_uring_submit_and_get_events(&uring->ring);
+    } else if (timeout_ns < 0) {
+        io_uring_submit_and_wait(&uring->ring, wanted);
+    } else {
+        struct __kernel_timespec time = {.tv_sec = timeout_ns / 1000000000, .tv_nsec = timeout_ns % 1000000000};
+        io_uring_submit_and_wait_timeout(&uring->ring, &cqe, wanted, &time, NULL);
+    }
 }
 
-static int uring_wait(struct backend *backend, int64_t timeout_ns)
+/*
+ * What completes while it is submitted is waited for all at once: the kernel runs what links and deferred work are left
+ * only as far as it must for the number asked for (about 20 a time since Linux 6.8).
+ */
+static void uring_wait(struct backend *backend, int64_t timeout_ns)
 {
     struct uring *uring = container_of(backend, struct uring, backend);
     if (!uring->wake_armed)
         uring_arm_wake(uring);
+    unsigned done = io_uring_cq_ready(&uring->ring);
+    if (uring->immediate > done) {
+        enter(uring, uring->immediate, IMMEDIATE_LIMIT_NS);
+        return;
+    }
     if (timeout_ns != 0 && !pool_sleep(backend->pool))
         timeout_ns = 0;
-    int result = enter(uring, timeout_ns);
+    enter(uring, timeout_ns == 0 ? 0 : done + 1, timeout_ns);
     pool_awake(backend->pool);
-    return result == -EINTR ? -EINTR : 0;
 }
 
 const struct backend_ops uring_backend = {

@@ -20,7 +20,7 @@ struct uring {
     struct io_uring ring;
     uint64_t wake_count; /* where the pool's eventfd is read to */
     bool wake_armed;
-    uint32_t immediate; /* operations with the ring that complete while they are submitted */
+    uint32_t immediate; /* completions to come of operations that complete while they are submitted */
     uint16_t direct_free[DIRECT_LIMIT];
     uint32_t direct_count;      /* free direct descriptors */
     struct list direct_waiting; /* OP_READ_FILE operations, for one */
@@ -28,6 +28,9 @@ struct uring {
     char *receive_memory;
     uint32_t receive_buffers, receive_size;
 };
+
+/* Has the kernel take all entries. */
+void uring_issue(struct uring *uring);
 
 /* An entry to fill in; `together` entries will go to the kernel in one submission. */
 struct io_uring_sqe *uring_entry(struct uring *uring, unsigned together);
