@@ -120,6 +120,9 @@ class Bench:
         return json.loads(text.strip().splitlines()[-1]) if text.strip() else {}
 
     def stop(self, process, number=signal.SIGTERM, wait=15):
+        """SIGKILL is for its children, too: nginx's worker would go on listening without its master."""
+        for pid in descendants(process.pid)[1:] if number == signal.SIGKILL else []:
+            os.kill(pid, number)
         process.send_signal(number)
         try:
             process.wait(wait)
@@ -136,10 +139,11 @@ class Bench:
                        stderr=subprocess.DEVNULL)
 
     def wait_port(self, port, process, seconds=10):
+        """Until the process, and not one that was left from before, listens there."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             with socket.socket() as client:
-                if client.connect_ex(("127.0.0.1", port)) == 0:
+                if client.connect_ex(("127.0.0.1", port)) == 0 and listens(process.pid, port):
                     return
             if process.poll() is not None:
                 break
@@ -164,6 +168,11 @@ class Bench:
         self.data.setdefault("targets", []).append({"what": what, "value": value, "limit": limit, "met": met})
         self.say(f"  {'met   ' if met else 'MISSED'}  {what}: {figure(value)}, "
                  f"{'at least' if at_least else 'at most'} {figure(limit)}")
+
+    def bound(self, what, value, limit):
+        """What nothing of ours is part of, but bounds what we can reach: whether the target can be met at all here."""
+        self.data.setdefault("bounds", []).append({"what": what, "value": value, "limit": limit})
+        self.say(f"  bound   {what}: {figure(value)}" + ("" if value >= limit else f", so {figure(limit)} is out of reach here"))
 
     def keep(self, name, text):
         """Keeps a file (a peer's configuration, a trace) with the results."""
@@ -237,6 +246,15 @@ def descendants(pid):
         found.append(queue.pop())
         queue += parents.get(found[-1], [])
     return found
+
+
+def listens(pid, port):
+    """Whether a process of the tree holds a socket that listens on the port."""
+    inodes = {line.split()[9] for line in read("/proc/net/tcp").splitlines()[1:]
+              if line.split()[3] == "0A" and int(line.split()[1].rpartition(":")[2], 16) == port}
+    links = (os.readlink(path) for each in descendants(pid) for path in glob.glob(f"/proc/{each}/fd/*")
+             if os.path.islink(path))
+    return any(link == f"socket:[{inode}]" for link in links for inode in inodes)
 
 
 def cpu_seconds(pid):

@@ -165,7 +165,9 @@ ERRAND_API int errand_queue_stats(errand_queue *queue, struct errand_stats *stat
 
 /* ----------------------------------------------------------------------------------------------- roots */
 
-#define ERRAND_ONE_MOUNT 1u /* errand_root_add(): a path that leads onto another mount fails with -EXDEV */
+/* errand_root_add(): */
+#define ERRAND_ONE_MOUNT 1u  /* a path that leads onto another mount fails with -EXDEV */
+#define ERRAND_UNCONFINED 2u /* paths may lead out of it, as those of a plain descriptor: for paths that are your own */
 
 /*
  * Registers a directory as a root, to be passed wherever a dir_fd is asked for. Paths under a root are confined to it

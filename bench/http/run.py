@@ -11,6 +11,8 @@ from servers import ERRAND
 FILES, CONNECTIONS, PORT = 20000, 64, 8099
 WITHOUT = ["nginx sendfile", "nginx no sendfile"]
 WITH = ["nginx no sendfile, open_file_cache", "nginx sendfile, open_file_cache"]
+# By hand on io_uring, with nothing but the work itself (bench/http/bare.c): what an answer costs the kernel.
+BARE = {"bare, from memory": "memory", "bare, opening each": "open"}
 
 
 def size(number):
@@ -31,9 +33,17 @@ def generator(bench, paths, seconds, use="load", *more):
     return result
 
 
+def start(bench, name, root):
+    if name not in BARE:
+        return servers.start(bench, name, root, PORT)
+    process = bench.start([bench.program("bare"), BARE[name], str(PORT), root], cpu=common.SERVER_CPU)
+    bench.wait_port(PORT, process)
+    return process
+
+
 def once(bench, name, root, paths, seconds, use="load"):
     """One measurement on a fresh server that has been asked for every file."""
-    server = servers.start(bench, name, root, PORT)
+    server = start(bench, name, root)
     generator(bench, paths, min(1.0, seconds), use)  # caches fill; 1 s asks for most files more than once
     before = cpu_seconds(server.pid)
     result = generator(bench, paths, seconds, use)
@@ -46,7 +56,7 @@ def measure(bench):
     rounds, seconds = bench.rounds(5), bench.seconds(2.0)
     root, paths = f"{bench.work}/files", f"{bench.work}/paths"
     common.write(paths, "".join(f"{path} {length}\n" for path, length in common.many_files(root, FILES, size)))
-    names = bench.wanted(WITHOUT + WITH + ERRAND)
+    names = bench.wanted(WITHOUT + WITH + ERRAND + list(BARE))
     raw = bench.data["rounds"] = []
     use = "load" if os.path.exists(bench.program("load")) else "wrk"
     for number, order in common.interleaved(rounds, names):
@@ -66,6 +76,15 @@ def measure(bench):
         if own in figures and peer:
             pairs = ratio(figures[peer], figures[own])
             bench.target(f"{peer} costs {pairs} times {own}", pairs.median, limit)
+    memory, opening = BARE
+    for own, peer, limit in ((opening, best["without"], 2), (opening, best["with"], 1.4), (memory, best["without"], 2),
+                             (memory, best["with"], 1.4)):
+        if own in figures and peer:
+            pairs = ratio(figures[peer], figures[own])
+            bench.bound(f"{peer} costs {pairs} times {own}", pairs.median, limit)
+    for peer in (opening, memory):
+        if peer in figures and "errand uring" in figures:
+            bench.say(f"          errand uring costs {ratio(figures['errand uring'], figures[peer])} times {peer}")
     check(bench, names, root, paths, seconds, use)
     bench.bars("http", f"GET of one of {FILES} files of about 8 KiB: server CPU time for one", "microseconds of CPU",
                [(name, Spread(figures[name]), name in ERRAND) for name in names])

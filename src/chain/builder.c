@@ -120,6 +120,10 @@ int errand_step_open(errand_chain *chain, int dir_fd, const char *path, int flag
     struct root *root = NULL;
     if (is_root_handle(dir_fd) && !(root = root_find(chain->context->roots, dir_fd)))
         return stick(chain, -EBADF);
+    if (root && !root->resolve && *path == '/') { /* nothing to do with the root, and NO_XDEV does not hold it back */
+        root = NULL;
+        dir_fd = AT_FDCWD;
+    }
     if (!(step->path = keep_path(chain, path)))
         return chain->sticky;
     step->root = root;

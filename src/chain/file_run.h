@@ -34,6 +34,7 @@ struct root {
     bool open_inline; /* cached names may be opened on the queue's thread */
     bool read_inline; /* reads of compact files may be tried there */
     bool one_mount;
+    uint64_t resolve; /* RESOLVE_BENEATH, or 0: paths may lead out of it */
 };
 
 struct file_run {

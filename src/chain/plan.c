@@ -40,7 +40,7 @@ enum chain_next plan_open(errand_chain *chain, struct step *step)
     op->fd = root->fd;
     op->path = step->path;
     op->how = (struct open_how){.flags = (uint64_t)step->open_flags,
-                                .resolve = RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_CACHED};
+                                .resolve = root->resolve | RESOLVE_NO_XDEV | RESOLVE_CACHED};
     if (context->read_files && root->read_inline && is_read_file(chain, step) &&
         seen_holds(context->seen, step->path_hash, context->now)) {
         op->kind = OP_READ_FILE;

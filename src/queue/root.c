@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,7 +70,7 @@ static void judge(struct root *root, const struct statx *about)
 
 int errand_root_add(errand_queue *queue, int dir_fd, unsigned flags, int *out)
 {
-    if (!queue || !out || (flags & ~ERRAND_ONE_MOUNT))
+    if (!queue || !out || (flags & ~(ERRAND_ONE_MOUNT | ERRAND_UNCONFINED)))
         return -EINVAL;
     if (!queue_is_ours(queue))
         return -EPERM;
@@ -97,6 +98,7 @@ int errand_root_add(errand_queue *queue, int dir_fd, unsigned flags, int *out)
     *root = (struct root){.references = 1,
                           .fd = fd,
                           .one_mount = flags & ERRAND_ONE_MOUNT,
+                          .resolve = flags & ERRAND_UNCONFINED ? 0 : RESOLVE_BENEATH,
                           .lane = lane_of_device(about.stx_dev_major, about.stx_dev_minor)};
     judge(root, &about);
     queue->roots.entries[index] = root;

@@ -28,7 +28,7 @@ static int open_file(struct file_run *run)
     struct open_how how = {.flags = (uint64_t)(unsigned)run->open_flags};
     if (run->open_flags & (O_CREAT | __O_TMPFILE))
         how.mode = run->mode;
-    how.resolve = (run->root ? RESOLVE_BENEATH : 0) | (run->crossed ? 0 : RESOLVE_NO_XDEV);
+    how.resolve = (run->root ? run->root->resolve : 0) | (run->crossed ? 0 : RESOLVE_NO_XDEV);
     for (int i = 0; i < LOOKUP_TRIES; i++) {
         long fd = syscall(SYS_openat2, directory, run->path, &how, sizeof how);
         if (fd >= 0)

@@ -235,6 +235,32 @@ TEST_EACH_BACKEND(open_errors)
     close_queue(queue);
 }
 
+/* Where a root does not confine, paths lead where they say; the first time and when all names are cached. */
+TEST_EACH_BACKEND(unconfined_root)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    int root = add_root(queue, harness_directory(), ERRAND_UNCONFINED);
+    REQUIRE_CALL(mkdir(path_of("directory"), 0755));
+    make_file("file", 10, 1);
+    REQUIRE_CALL(symlink(path_of("file"), path_of("away")));
+    static char absolute[4096];
+    snprintf(absolute, sizeof absolute, "%s", path_of("file"));
+    const char *paths[] = {"file", "directory/../file", "away", absolute, "../absent", "/proc/self/no such"};
+    for (unsigned turn = 0; turn < 3; turn++) {
+        for (unsigned i = 0; i < sizeof paths / sizeof *paths; i++) {
+            harness_at("%s", paths[i]);
+            unsigned char buffer[10];
+            struct errand_read_file job = {
+                .size = sizeof job, .dir_fd = root, .path = paths[i], .buffer = buffer, .length = sizeof buffer};
+            REQUIRE_INT(errand_read_file(queue, &job, NULL), 0);
+            struct errand_event event = next_event(queue);
+            CHECK_EVENT(event, i < 4 ? 0 : -ENOENT, i < 4 ? -1 : 0, i < 4 ? 10 : 0);
+        }
+    }
+    errand_root_remove(queue, root);
+    close_queue(queue);
+}
+
 /* A new file is made, with its mode, and handed over. */
 TEST_EACH_BACKEND(open_creates_and_hands_over)
 {
