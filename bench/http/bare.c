@@ -238,6 +238,21 @@ static void set_up_ring(void)
         give(i);
 }
 
+/* The kernel lets go of a ring, and of what its requests hold, some time after its process has ended. */
+static void listen_at(int listener, uint16_t port)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
+    for (int tries = 0; bind(listener, (struct sockaddr *)&address, sizeof address) < 0; tries++) {
+        if (errno != EADDRINUSE || tries == 500)
+            die("bind", errno);
+        usleep(10000);
+    }
+    if (listen(listener, 4096) < 0)
+        die("listen", errno);
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 4)
@@ -245,12 +260,9 @@ int main(int argc, char **argv)
     from_memory = strcmp(argv[1], "memory") == 0;
     root = open(argv[3], O_PATH | O_DIRECTORY | O_CLOEXEC);
     int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)option_number(argv[2], UINT16_MAX)),
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &(int){1}, sizeof(int));
-    if (root < 0 || bind(listener, (struct sockaddr *)&address, sizeof address) < 0 || listen(listener, 4096) < 0)
+    if (root < 0 || listener < 0)
         die(argv[3], errno);
+    listen_at(listener, (uint16_t)option_number(argv[2], UINT16_MAX));
     set_up_ring();
     io_uring_prep_multishot_accept(entry(0, ACCEPT), listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     for (struct io_uring_cqe *cqe;;) {
