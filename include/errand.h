@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* long file because: it is the whole public interface, and its specification. */
 /*
  * errand: whole asynchronous I/O jobs for Linux.
  *
@@ -195,6 +196,34 @@ enum errand_step_kind {
     ERRAND_STEP_SHUTDOWN,
     ERRAND_STEP_CALL,
     ERRAND_STEP_HAND_OVER,
+    ERRAND_STEP_WRITE,
+    ERRAND_STEP_SYNC,
+    ERRAND_STEP_TRUNCATE,
+    ERRAND_STEP_ALLOCATE,
+    ERRAND_STEP_COPY,
+    ERRAND_STEP_CHMOD,
+    ERRAND_STEP_CHOWN,
+    ERRAND_STEP_UTIMES,
+    ERRAND_STEP_GET_ATTRIBUTE,
+    ERRAND_STEP_SET_ATTRIBUTE,
+    ERRAND_STEP_LIST_ATTRIBUTES,
+    ERRAND_STEP_REMOVE_ATTRIBUTE,
+    ERRAND_STEP_LIST,
+    ERRAND_STEP_RENAME,
+    ERRAND_STEP_LINK,
+    ERRAND_STEP_LINK_FILE,
+    ERRAND_STEP_SYMLINK,
+    ERRAND_STEP_READ_LINK,
+    ERRAND_STEP_UNLINK,
+    ERRAND_STEP_MKDIR,
+    ERRAND_STEP_RMDIR,
+    ERRAND_STEP_MKNOD,
+    ERRAND_STEP_RECEIVE_FILE,
+    ERRAND_STEP_ACCEPT,
+    ERRAND_STEP_CONNECT,
+    ERRAND_STEP_POLL,
+    ERRAND_STEP_SLEEP,
+    ERRAND_STEP_WORK,
 };
 
 /* The name of a step's kind, "open" for ERRAND_STEP_OPEN; "unknown step" for others. Static storage. */
@@ -219,9 +248,15 @@ ERRAND_API void errand_chain_drop(errand_chain *chain);
  * worker uses a duplicate of your descriptor, and closes it: as with any close of the file in your process, POSIX
  * record locks on it are lost (fcntl(2), F_SETLK); locks of the open file description (F_OFD_SETLK, flock(2)) are not.
  *
- * A `socket` is used by one step at a time in each direction; a second one at the same time may fail with -EBUSY.
+ * A `socket` is a descriptor of yours, or ERRAND_SLOT(n): the one that step n, an accept or connect, will have made. It
+ * is used by one step at a time in each direction; a second one at the same time may fail with -EBUSY.
+ *
+ * A `dir_fd`, where the `path` beside it begins, is a root, a descriptor of yours, or AT_FDCWD.
+ *
+ * An offset or a length may be ERRAND_RESULT(n): the result that step n will have had, its size for a stat.
  */
 #define ERRAND_SLOT(step) (-1000 - (step))
+#define ERRAND_RESULT(step) (INT64_MIN + (step))
 
 /*
  * Opens path with the flags of open(2), relative to dir_fd: a root, a descriptor of yours, or AT_FDCWD. O_CLOEXEC
@@ -284,6 +319,144 @@ ERRAND_API int errand_step_shutdown(errand_chain *chain, int socket, int how);
 typedef int (*errand_call)(errand_chain *chain, void *context);
 ERRAND_API int errand_step_call(errand_chain *chain, errand_call function, void *context);
 
+/* ---- more steps of files */
+
+/*
+ * Opens the first of `count` paths that can be opened (1 to 16), as errand_step_open() would with the flags; all that
+ * the failure of one of them may mean is that the next is tried, but for -EMFILE, -ENFILE and -ENOMEM, which end it.
+ * With none the error is the last one's. Result: the descriptor; errand_chain_choice() says which path it was.
+ */
+ERRAND_API int errand_step_open_first(errand_chain *chain, int dir_fd, const char *const *paths, unsigned count,
+                                      int flags);
+
+/*
+ * Writes all of data to the file at offset, or at its end with ERRAND_TO_END. Result: the bytes written. A worker
+ * writes from the library's own memory, to which the data is copied piece by piece.
+ */
+ERRAND_API int errand_step_write(errand_chain *chain, int file, const void *data, size_t length, int64_t offset);
+
+#define ERRAND_DATA_ONLY 1u /* sync: not the metadata that is not needed to read the data again (fdatasync(2)) */
+
+/* Has the disk keep what was written: fsync(2). Also of an open directory. flags: ERRAND_DATA_ONLY. */
+ERRAND_API int errand_step_sync(errand_chain *chain, int file, unsigned flags);
+
+/* Sets the file's length. */
+ERRAND_API int errand_step_truncate(errand_chain *chain, int file, int64_t length);
+
+/* Allocates blocks for a range; mode as in fallocate(2). */
+ERRAND_API int errand_step_allocate(errand_chain *chain, int file, int mode, int64_t offset, int64_t length);
+
+#define ERRAND_HOLES 2u /* copy: holes of `from` are skipped, not written: `to` must read as zeros there */
+
+/*
+ * Copies length bytes, or up to the end with ERRAND_TO_END, of `from` at from_offset to `to` at to_offset: shared
+ * blocks (FICLONE) where a whole file is copied and the filesystem can, copy_file_range(2) where it works, by memory
+ * elsewhere. Result: the bytes copied, holes included. flags: ERRAND_EXACT, ERRAND_HOLES.
+ */
+ERRAND_API int errand_step_copy(errand_chain *chain, int to, int64_t to_offset, int from, int64_t from_offset,
+                                int64_t length, unsigned flags);
+
+/* Sets the permission bits. */
+ERRAND_API int errand_step_chmod(errand_chain *chain, int file, unsigned mode);
+
+/* Sets owner and group; UINT32_MAX leaves it as it is. Also of what was opened with O_PATH | O_NOFOLLOW, a symlink. */
+ERRAND_API int errand_step_chown(errand_chain *chain, int file, uint32_t user, uint32_t group);
+
+#define ERRAND_TIME_NOW INT64_MAX
+#define ERRAND_TIME_KEEP (INT64_MAX - 1)
+
+/* Sets the times of access and modification, in ns of the real-time clock, to now, or leaves them. Also of a symlink,
+ * as above. */
+ERRAND_API int errand_step_utimes(errand_chain *chain, int file, int64_t accessed_ns, int64_t modified_ns);
+
+/*
+ * Reads an extended attribute, as fgetxattr(2) does: *value is filled in before the next step, with at most size bytes
+ * (-ERANGE: there is more; size 0 asks how much there is), at most 64 KiB. Result: the bytes.
+ */
+ERRAND_API int errand_step_get_attribute(errand_chain *chain, int file, const char *name, void *value, size_t size);
+/* Sets one, as fsetxattr(2); the value is copied at once. */
+ERRAND_API int errand_step_set_attribute(errand_chain *chain, int file, const char *name, const void *value,
+                                         size_t size, int flags);
+/* Lists their names, each with its NUL, as flistxattr(2). Otherwise as errand_step_get_attribute(). */
+ERRAND_API int errand_step_list_attributes(errand_chain *chain, int file, char *names, size_t size);
+/* Removes one. */
+ERRAND_API int errand_step_remove_attribute(errand_chain *chain, int file, const char *name);
+
+struct errand_entry {
+    const char *name; /* valid during the call */
+    uint64_t inode;
+    uint8_t type;     /* DT_REG, DT_DIR, ... of readdir(3); DT_UNKNOWN: the filesystem does not say */
+};
+
+/*
+ * Lists an open directory (O_DIRECTORY), but "." and "..", in the filesystem's order: entry(chain, what, context) is
+ * called on the queue's thread for each, as a call step is, while a worker reads on piece by piece; memory does not
+ * grow with the directory. Returning 0 goes on, 1 ends the step, a negative errno fails it. Result: the entries.
+ */
+typedef int (*errand_list)(errand_chain *chain, const struct errand_entry *what, void *context);
+ERRAND_API int errand_step_list(errand_chain *chain, int file, errand_list entry, void *context);
+
+/* ---- steps of names. Beneath a root that confines they stay beneath it, as an open does. A last name that is a
+ *      symlink is meant itself, not what it points to. */
+
+/* Renames; flags as in renameat2(2). */
+ERRAND_API int errand_step_rename(errand_chain *chain, int from_dir_fd, const char *from, int to_dir_fd,
+                                  const char *to, unsigned flags);
+/* Gives a file a second name. */
+ERRAND_API int errand_step_link(errand_chain *chain, int from_dir_fd, const char *from, int to_dir_fd,
+                                const char *to);
+/* Gives an open file, perhaps one of O_TMPFILE, a name. Needs /proc. */
+ERRAND_API int errand_step_link_file(errand_chain *chain, int file, int dir_fd, const char *path);
+/* Makes a symlink that says target. */
+ERRAND_API int errand_step_symlink(errand_chain *chain, const char *target, int dir_fd, const char *path);
+/* What a symlink says, cut off at size, without a final NUL. Result: the bytes. */
+ERRAND_API int errand_step_read_link(errand_chain *chain, int dir_fd, const char *path, char *target, size_t size);
+/* Removes a name that is not a directory's. */
+ERRAND_API int errand_step_unlink(errand_chain *chain, int dir_fd, const char *path);
+/* Makes a directory; mode as for mkdir(2). */
+ERRAND_API int errand_step_mkdir(errand_chain *chain, int dir_fd, const char *path, unsigned mode);
+/* Removes an empty directory. */
+ERRAND_API int errand_step_rmdir(errand_chain *chain, int dir_fd, const char *path);
+/* Makes a FIFO, socket or device node; mode with its S_IFMT bits, as in mknod(2). */
+ERRAND_API int errand_step_mknod(errand_chain *chain, int dir_fd, const char *path, unsigned mode, uint64_t device);
+
+/* ---- more steps of sockets */
+
+/*
+ * Receives length bytes, or up to the end of the stream with ERRAND_TO_END, from socket and writes them to file at
+ * offset. Result: the bytes written. flags: ERRAND_EXACT.
+ */
+ERRAND_API int errand_step_receive_file(errand_chain *chain, int socket, int file, int64_t offset, int64_t length,
+                                        unsigned flags);
+
+/* Accepts a connection of a listening socket. Result, and slot: its descriptor, close-on-exec and non-blocking. */
+ERRAND_API int errand_step_accept(errand_chain *chain, int listener);
+
+/* Connects a non-blocking socket of yours, or, for -1, a new stream socket of the address's family, which is then the
+ * step's slot. The address (at most 128 bytes) is copied. Result: the descriptor. */
+ERRAND_API int errand_step_connect(errand_chain *chain, int socket, const void *address, size_t address_length);
+
+/* Waits until one of the poll(2) events is there, of any descriptor of yours that can be polled. Result: which. */
+ERRAND_API int errand_step_poll(errand_chain *chain, int fd, unsigned events);
+
+/* ---- steps of time and of your own */
+
+/* Waits. */
+ERRAND_API int errand_step_sleep(errand_chain *chain, int64_t ns);
+
+/*
+ * Calls function(context) on a worker thread. What it returns, if not negative, is the result; a negative errno fails
+ * the step. Whatever it touches is yours, so cancel and deadline do not end the chain before it has returned, unless
+ * it has not yet begun; nor does errand_queue_close() return before that.
+ */
+typedef int64_t (*errand_work)(void *context);
+ERRAND_API int errand_step_work(errand_chain *chain, errand_work function, void *context);
+
+/* ---- what holds for any step */
+
+/* If the step fails, the chain goes on; the step's result is the error. Returns 0, -EINVAL. */
+ERRAND_API int errand_step_optional(errand_chain *chain, int step);
+
 /* If the chain succeeds, event.fd is the descriptor of file, an ERRAND_SLOT, and it is yours. At most one a chain. */
 ERRAND_API int errand_step_hand_over(errand_chain *chain, int file);
 
@@ -293,11 +466,15 @@ ERRAND_API int errand_chain_drop_following(errand_chain *chain);
 /* The result of a step that has run, as described at its function; a negative errno if it has not: -EINPROGRESS. */
 ERRAND_API int64_t errand_chain_result(const errand_chain *chain, int step);
 
+/* Which of its paths an errand_step_open_first() opened, from 0; -EINPROGRESS, -EINVAL. */
+ERRAND_API int errand_chain_choice(const errand_chain *chain, int step);
+
 struct errand_submit {
     size_t size;
     void *user_data;     /* comes back in the event */
     int64_t timeout_ns;  /* deadline for the whole chain, from now: -ETIMEDOUT on any filesystem and any peer */
     int64_t stall_ns;    /* ends it, -ETIMEDOUT, when for so long no step ended and no byte moved */
+    uint64_t bytes_per_second; /* what it sends and receives is slowed down to this; 0: as fast as it goes */
 };
 
 /*
@@ -312,6 +489,16 @@ ERRAND_API int errand_submit(errand_chain *chain, const struct errand_submit *op
  * Returns 0; -ENOENT: no such chain is under way (its event was fetched); -EPERM.
  */
 ERRAND_API int errand_cancel(errand_queue *queue, errand_id id);
+
+struct errand_progress {
+    size_t size;
+    int32_t step;       /* the one under way */
+    uint32_t step_kind;
+    uint64_t bytes;     /* moved by the whole chain until now */
+};
+
+/* How far a chain is. Fills in *progress. Returns 0; -ENOENT as errand_cancel(); -EINVAL, -E2BIG, -EPERM. */
+ERRAND_API int errand_chain_progress(errand_queue *queue, errand_id id, struct errand_progress *progress);
 
 /* ------------------------------------------------------------------------------------------------ jobs */
 

@@ -63,4 +63,9 @@ extern const struct backend_ops uring_backend, threads_backend;
 /* calls.c: performs an immediate operation by system calls; sets op->result. */
 void call_now(struct op *op);
 
+/* OP_CONNECT: makes the socket if there is none (op->fd: it was made here). Returns false: op->result says why not. */
+bool connect_begin(struct op *op);
+/* Its end: 0 or an error. A socket that was made for it is closed on an error. */
+void connect_end(struct op *op, int64_t result);
+
 #endif

@@ -113,3 +113,21 @@ void call_now(struct op *op)
     default: op->result = -EINVAL; return;
     }
 }
+
+bool connect_begin(struct op *op)
+{
+    op->fd = op->socket < 0;
+    if (!op->fd)
+        return true;
+    sa_family_t family = ((const struct sockaddr *)op->data)->sa_family;
+    op->socket = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    op->result = op->socket < 0 ? -errno : 0;
+    return op->socket >= 0;
+}
+
+void connect_end(struct op *op, int64_t result)
+{
+    op->result = result < 0 ? result : op->socket;
+    if (result < 0 && op->fd)
+        close(op->socket);
+}

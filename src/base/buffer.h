@@ -15,6 +15,7 @@
 #define BUFFER_SMALL       ((size_t)16 << 10)
 #define BUFFER_MIDDLE      ((size_t)64 << 10)
 #define BUFFER_LARGE       ((size_t)256 << 10)
+#define BUFFER_ALIGNMENT   ((size_t)4096) /* what O_DIRECT may ask for */
 #define BUFFER_CLASSES     3
 #define BUFFER_SPARE_BYTES ((size_t)1 << 20) /* kept of each size for the next taker */
 

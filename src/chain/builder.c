@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Describing a chain: the errand_step_...() functions append to its table of steps. */
-#include "chain/chain.h"
+/* Describing a chain: the errand_step_...() functions append to its table of steps. Here: what they share, the steps of
+ * sockets, and those of time and of the caller's own. */
+#include "chain/builder.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -34,6 +35,8 @@ void chain_release(errand_chain *chain)
 {
     for (uint64_t left = chain->rooted; left; left &= left - 1)
         leave_root(chain, chain->steps[__builtin_ctzll(left)].root);
+    for (uint64_t left = chain->to_rooted; left; left &= left - 1)
+        leave_root(chain, chain->steps[__builtin_ctzll(left)].to_root);
     while (chain->long_paths) {
         struct long_path *path = chain->long_paths;
         chain->long_paths = path->next;
@@ -41,7 +44,7 @@ void chain_release(errand_chain *chain)
     }
 }
 
-static int stick(errand_chain *chain, int error)
+int builder_stick(errand_chain *chain, int error)
 {
     if (chain->sticky == 0)
         chain->sticky = error;
@@ -49,18 +52,18 @@ static int stick(errand_chain *chain, int error)
 }
 
 /* Steps are appended before submission, and inside a call step. */
-static struct step *append(errand_chain *chain, enum errand_step_kind kind, unsigned flags, unsigned known_flags)
+struct step *builder_append(errand_chain *chain, enum errand_step_kind kind, unsigned flags, unsigned known_flags)
 {
     if (chain->state != CHAIN_DESCRIBED && !chain->in_call) {
-        stick(chain, -EPERM);
+        builder_stick(chain, -EPERM);
         return NULL;
     }
     if (flags & ~known_flags) {
-        stick(chain, -EINVAL);
+        builder_stick(chain, -EINVAL);
         return NULL;
     }
     if (chain->steps_count >= chain->context->steps_limit) {
-        stick(chain, -ENOSPC);
+        builder_stick(chain, -ENOSPC);
         return NULL;
     }
     struct step *step = &chain->steps[chain->steps_count];
@@ -68,13 +71,35 @@ static struct step *append(errand_chain *chain, enum errand_step_kind kind, unsi
     return step;
 }
 
-static int appended(errand_chain *chain)
+int builder_appended(errand_chain *chain)
 {
     return chain->steps_count++;
 }
 
-/* Checks the operand: a descriptor, or the slot of an open step before this one. */
-static bool takes_file(errand_chain *chain, struct step *step, int file, bool own_only)
+static bool makes_descriptor(const struct step *step)
+{
+    return step->kind == ERRAND_STEP_OPEN || step->kind == ERRAND_STEP_ACCEPT ||
+           (step->kind == ERRAND_STEP_CONNECT && step->socket < 0);
+}
+
+bool builder_slot(const errand_chain *chain, int operand)
+{
+    int maker = ERRAND_SLOT(0) - operand;
+    return maker >= 0 && maker < chain->steps_count && makes_descriptor(&chain->steps[maker]);
+}
+
+bool builder_socket(const errand_chain *chain, int operand)
+{
+    return operand >= 0 || builder_slot(chain, operand);
+}
+
+bool builder_offset(const errand_chain *chain, int64_t operand)
+{
+    return operand >= 0 || operand < INT64_MIN + chain->steps_count;
+}
+
+/* Checks the operand: a descriptor, or the slot of a step before this one. */
+bool builder_file(errand_chain *chain, struct step *step, int file, bool own_only)
 {
     step->file = file;
     if (file >= 0 && !own_only) {
@@ -82,17 +107,11 @@ static bool takes_file(errand_chain *chain, struct step *step, int file, bool ow
         step->facts = FILE_OPEN;
         return true;
     }
-    int opener = ERRAND_SLOT(0) - file;
-    return opener >= 0 && opener < chain->steps_count && chain->steps[opener].kind == ERRAND_STEP_OPEN;
+    return builder_slot(chain, file);
 }
 
-static const char *keep_path(errand_chain *chain, const char *path)
+const void *builder_keep(errand_chain *chain, const void *bytes, size_t size)
 {
-    size_t size = strnlen(path, PATH_MAX) + 1;
-    if (size > PATH_MAX) {
-        stick(chain, -ENAMETOOLONG);
-        return NULL;
-    }
     char *copy;
     if (size <= sizeof chain->paths - chain->paths_used) {
         copy = chain->paths + chain->paths_used;
@@ -100,164 +119,175 @@ static const char *keep_path(errand_chain *chain, const char *path)
     } else {
         struct long_path *long_path = malloc(sizeof *long_path + size);
         if (!long_path) {
-            stick(chain, -ENOMEM);
+            builder_stick(chain, -ENOMEM);
             return NULL;
         }
         long_path->next = chain->long_paths;
         chain->long_paths = long_path;
         copy = long_path->path;
     }
-    return memcpy(copy, path, size);
+    return memcpy(copy, bytes, size);
 }
 
-int errand_step_open(errand_chain *chain, int dir_fd, const char *path, int flags, unsigned mode)
+const char *builder_keep_path(errand_chain *chain, const char *path)
 {
-    struct step *step = append(chain, ERRAND_STEP_OPEN, 0, 0);
-    if (!step)
-        return chain->sticky;
-    if (!path || (mode & ~07777u) || (dir_fd < 0 && dir_fd != AT_FDCWD && !is_root_handle(dir_fd)))
-        return stick(chain, -EINVAL);
-    struct root *root = NULL;
-    if (is_root_handle(dir_fd) && !(root = root_find(chain->context->roots, dir_fd)))
-        return stick(chain, -EBADF);
-    if (root && !root->resolve && *path == '/') { /* nothing to do with the root, and NO_XDEV does not hold it back */
-        root = NULL;
-        dir_fd = AT_FDCWD;
+    size_t size = strnlen(path, PATH_MAX) + 1;
+    if (size > PATH_MAX) {
+        builder_stick(chain, -ENAMETOOLONG);
+        return NULL;
     }
-    if (!(step->path = keep_path(chain, path)))
-        return chain->sticky;
+    return builder_keep(chain, path, size);
+}
+
+int builder_root(errand_chain *chain, int *dir_fd, const char *path, struct root **root)
+{
+    *root = NULL;
+    if (!path || (*dir_fd < 0 && *dir_fd != AT_FDCWD && !is_root_handle(*dir_fd)))
+        return builder_stick(chain, -EINVAL);
+    if (!is_root_handle(*dir_fd))
+        return 0;
+    if (!(*root = root_find(chain->context->roots, *dir_fd)))
+        return builder_stick(chain, -EBADF);
+    if (!(*root)->resolve && *path == '/') { /* nothing to do with the root, and NO_XDEV does not hold it back */
+        *root = NULL;
+        *dir_fd = AT_FDCWD;
+    }
+    return 0;
+}
+
+bool builder_path(errand_chain *chain, struct step *step, int dir_fd, const char *path)
+{
+    struct root *root;
+    const char *copy = builder_root(chain, &dir_fd, path, &root) == 0 ? builder_keep_path(chain, path) : NULL;
+    if (!copy)
+        return false;
+    step->path = copy;
     step->root = root;
+    step->file = dir_fd;
     if (root) {
         root_use(root);
         chain->rooted |= UINT64_C(1) << chain->steps_count;
     }
-    step->file = dir_fd;
-    step->open_flags = (unsigned)(flags | O_CLOEXEC | (flags & O_PATH ? 0 : O_NONBLOCK)); /* together: -EINVAL */
-    step->mode = mode;
-    return appended(chain);
-}
-
-int errand_step_stat(errand_chain *chain, int file, struct errand_stat *out)
-{
-    struct step *step = append(chain, ERRAND_STEP_STAT, 0, 0);
-    if (!step)
-        return chain->sticky;
-    if (!takes_file(chain, step, file, false))
-        return stick(chain, -EINVAL);
-    step->stat = out;
-    return appended(chain);
-}
-
-/* A read right after its open may become one segment with it, if the path was seen before: the record is fetched. */
-static void note_path(errand_chain *chain, const struct step *read)
-{
-    struct step *open = (struct step *)read - 1;
-    if (!chain->context->read_files || chain->steps_count == 0 || read->file != ERRAND_SLOT(chain->steps_count - 1) ||
-        !open->root)
-        return;
-    open->path_hash = seen_hash((uint64_t)open->file, open->path);
-    seen_prefetch(chain->context->seen, open->path_hash);
-}
-
-int errand_step_read(errand_chain *chain, int file, void *buffer, size_t length, int64_t offset, unsigned flags)
-{
-    struct step *step = append(chain, ERRAND_STEP_READ, flags, ERRAND_EXACT);
-    if (!step)
-        return chain->sticky;
-    if (!takes_file(chain, step, file, false) || (!buffer && length) || offset < 0 ||
-        length > (uint64_t)(INT64_MAX - offset))
-        return stick(chain, -EINVAL);
-    step->buffer = buffer;
-    step->length = length;
-    step->offset = offset;
-    note_path(chain, step);
-    return appended(chain);
-}
-
-int errand_step_close(errand_chain *chain, int file)
-{
-    struct step *step = append(chain, ERRAND_STEP_CLOSE, 0, 0);
-    if (!step)
-        return chain->sticky;
-    return takes_file(chain, step, file, true) ? appended(chain) : stick(chain, -EINVAL);
+    return true;
 }
 
 int errand_step_send(errand_chain *chain, int socket, const void *data, size_t length, unsigned flags)
 {
-    struct step *step = append(chain, ERRAND_STEP_SEND, flags, ERRAND_MORE);
+    struct step *step = builder_append(chain, ERRAND_STEP_SEND, flags, ERRAND_MORE);
     if (!step)
         return chain->sticky;
-    if (socket < 0 || (!data && length) || length > INT64_MAX)
-        return stick(chain, -EINVAL);
+    if (!builder_socket(chain, socket) || (!data && length) || length > INT64_MAX)
+        return builder_stick(chain, -EINVAL);
     step->socket = socket;
     step->data = data;
     step->length = length;
-    return appended(chain);
+    return builder_appended(chain);
 }
 
 int errand_step_receive(errand_chain *chain, int socket, void *buffer, size_t length, unsigned flags)
 {
-    struct step *step = append(chain, ERRAND_STEP_RECEIVE, flags, ERRAND_EXACT | ERRAND_SOME);
+    struct step *step = builder_append(chain, ERRAND_STEP_RECEIVE, flags, ERRAND_EXACT | ERRAND_SOME);
     if (!step)
         return chain->sticky;
-    if (socket < 0 || (!buffer && length) || length > INT64_MAX)
-        return stick(chain, -EINVAL);
+    if (!builder_socket(chain, socket) || (!buffer && length) || length > INT64_MAX)
+        return builder_stick(chain, -EINVAL);
     step->socket = socket;
     step->buffer = buffer;
     step->length = length;
-    return appended(chain);
-}
-
-int errand_step_sendfile(errand_chain *chain, int socket, int file, int64_t offset, int64_t length, const void *head,
-                         size_t head_length, unsigned flags)
-{
-    struct step *step = append(chain, ERRAND_STEP_SENDFILE, flags, ERRAND_EXACT | ERRAND_MORE);
-    if (!step)
-        return chain->sticky;
-    if (socket < 0 || !takes_file(chain, step, file, false) || offset < 0 || length < ERRAND_TO_END ||
-        (length > 0 && length > INT64_MAX - offset) || (!head && head_length) || head_length > UINT32_MAX)
-        return stick(chain, -EINVAL);
-    step->socket = socket;
-    step->data = head;
-    step->length = head_length;
-    step->offset = offset;
-    step->range = length;
-    return appended(chain);
+    return builder_appended(chain);
 }
 
 int errand_step_shutdown(errand_chain *chain, int socket, int how)
 {
-    struct step *step = append(chain, ERRAND_STEP_SHUTDOWN, 0, 0);
+    struct step *step = builder_append(chain, ERRAND_STEP_SHUTDOWN, 0, 0);
     if (!step)
         return chain->sticky;
-    if (socket < 0 || how < SHUT_RD || how > SHUT_RDWR)
-        return stick(chain, -EINVAL);
+    if (!builder_socket(chain, socket) || how < SHUT_RD || how > SHUT_RDWR)
+        return builder_stick(chain, -EINVAL);
     step->socket = socket;
     step->how = how;
-    return appended(chain);
+    return builder_appended(chain);
 }
 
 int errand_step_call(errand_chain *chain, errand_call function, void *context)
 {
-    struct step *step = append(chain, ERRAND_STEP_CALL, 0, 0);
+    struct step *step = builder_append(chain, ERRAND_STEP_CALL, 0, 0);
     if (!step)
         return chain->sticky;
     if (!function)
-        return stick(chain, -EINVAL);
+        return builder_stick(chain, -EINVAL);
     step->function = function;
     step->context = context;
-    return appended(chain);
+    return builder_appended(chain);
 }
 
-int errand_step_hand_over(errand_chain *chain, int file)
+int errand_step_accept(errand_chain *chain, int listener)
 {
-    struct step *step = append(chain, ERRAND_STEP_HAND_OVER, 0, 0);
+    struct step *step = builder_append(chain, ERRAND_STEP_ACCEPT, 0, 0);
     if (!step)
         return chain->sticky;
-    for (unsigned i = 0; i < chain->steps_count; i++)
-        if (chain->steps[i].kind == ERRAND_STEP_HAND_OVER)
-            return stick(chain, -EINVAL);
-    return takes_file(chain, step, file, true) ? appended(chain) : stick(chain, -EINVAL);
+    if (listener < 0)
+        return builder_stick(chain, -EINVAL);
+    step->socket = listener;
+    return builder_appended(chain);
+}
+
+int errand_step_connect(errand_chain *chain, int socket, const void *address, size_t address_length)
+{
+    struct step *step = builder_append(chain, ERRAND_STEP_CONNECT, 0, 0);
+    if (!step)
+        return chain->sticky;
+    if (socket < -1 || !address || address_length < sizeof(sa_family_t) ||
+        address_length > sizeof(struct sockaddr_storage))
+        return builder_stick(chain, -EINVAL);
+    if (!(step->data = builder_keep(chain, address, address_length)))
+        return chain->sticky;
+    step->socket = socket;
+    step->length = address_length;
+    return builder_appended(chain);
+}
+
+int errand_step_poll(errand_chain *chain, int fd, unsigned events)
+{
+    struct step *step = builder_append(chain, ERRAND_STEP_POLL, 0, 0);
+    if (!step)
+        return chain->sticky;
+    if (fd < 0 || events == 0 || events > INT16_MAX)
+        return builder_stick(chain, -EINVAL);
+    step->socket = fd;
+    step->how = events;
+    return builder_appended(chain);
+}
+
+int errand_step_sleep(errand_chain *chain, int64_t ns)
+{
+    struct step *step = builder_append(chain, ERRAND_STEP_SLEEP, 0, 0);
+    if (!step)
+        return chain->sticky;
+    if (ns < 0)
+        return builder_stick(chain, -EINVAL);
+    step->offset = ns;
+    return builder_appended(chain);
+}
+
+int errand_step_work(errand_chain *chain, errand_work function, void *context)
+{
+    struct step *step = builder_append(chain, ERRAND_STEP_WORK, 0, 0);
+    if (!step)
+        return chain->sticky;
+    if (!function)
+        return builder_stick(chain, -EINVAL);
+    step->work = function;
+    step->context = context;
+    return builder_appended(chain);
+}
+
+int errand_step_optional(errand_chain *chain, int step)
+{
+    if (!chain || step < 0 || step >= chain->steps_count || (chain->in_call && step <= chain->current))
+        return -EINVAL;
+    chain->steps[step].flags |= STEP_OPTIONAL;
+    return 0;
 }
 
 int errand_chain_drop_following(errand_chain *chain)
@@ -268,7 +298,10 @@ int errand_chain_drop_following(errand_chain *chain)
         uint64_t bit = UINT64_C(1) << --chain->steps_count;
         if (chain->rooted & bit)
             leave_root(chain, chain->steps[chain->steps_count].root);
+        if (chain->to_rooted & bit)
+            leave_root(chain, chain->steps[chain->steps_count].to_root);
         chain->rooted &= ~bit;
+        chain->to_rooted &= ~bit;
     }
     return 0;
 }
@@ -276,4 +309,12 @@ int errand_chain_drop_following(errand_chain *chain)
 int64_t errand_chain_result(const errand_chain *chain, int step)
 {
     return step >= 0 && step < chain->steps_count ? chain->steps[step].result : -EINVAL;
+}
+
+int errand_chain_choice(const errand_chain *chain, int step)
+{
+    if (step < 0 || step >= chain->steps_count || !(chain->steps[step].flags & STEP_ALTERNATIVES) ||
+        chain->steps[step].kind != ERRAND_STEP_OPEN)
+        return -EINVAL;
+    return chain->steps[step].result == -EINPROGRESS ? -EINPROGRESS : chain->steps[step].choice;
 }

@@ -33,6 +33,7 @@ enum file_facts {
     FILE_UNLINKED = 1u << 7,    /* its last close may free blocks */
     FILE_NO_SENDFILE = 1u << 8, /* sendfile(2) cannot be used on it: read and send */
     FILE_CLOSED_EARLY = 1u << 9, /* by the last send of its bytes, ahead of its close step */
+    FILE_SOCKET = 1u << 10,      /* of a peer: its close does not wait */
 };
 
 /* In step.flags, beyond the public ones. */
@@ -40,6 +41,9 @@ enum step_flags {
     STEP_TRIED = 1u << 3,      /* inline, in vain: take a worker */
     STEP_FILE_ENDED = 1u << 4, /* sendfile: the file had no more */
     STEP_POLL = 1u << 5,       /* sendfile: the socket is full */
+    STEP_OPTIONAL = 1u << 6,
+    STEP_ALTERNATIVES = 1u << 7, /* open: of several paths */
+    STEP_FILTERED = 1u << 7,     /* sendfile, receive-file: see chain->filters */
 };
 
 struct step {
@@ -47,42 +51,58 @@ struct step {
     uint8_t flags;
     uint16_t facts; /* of the file that this step opened, or of the caller's file that it uses */
     int32_t fd;
-    int32_t file, socket; /* operands: a descriptor or ERRAND_SLOT(n) */
+    int32_t file; /* operand: a descriptor, or ERRAND_SLOT(n), or where a path begins */
+    union {
+        int32_t socket;
+        int32_t to; /* the second operand: of copy, rename, link, symlink, link-file */
+    };
     union {
         void *buffer;
-        const void *data; /* send; sendfile: the head */
+        const void *data; /* write, send; sendfile: the head; connect: the address */
         errand_call function;
-        const char *path;
+        errand_list entry;
+        errand_work work;
+        const char *path; /* or an attribute's name, a symlink's target */
         struct errand_stat *stat;
     };
     union {
-        size_t length; /* read, send, receive; sendfile: of the head */
+        size_t length; /* read, write, send, receive, connect; sendfile: of the head */
         void *context;
+        const char *to_path;
+        void *value; /* of an attribute, a symlink */
         int64_t open_flags;
-        int64_t how;
+        int64_t how; /* shutdown, poll, allocate */
     };
     union {
         int64_t offset;
-        struct root *root; /* open: in use by the chain; NULL: a plain directory */
+        struct root *root; /* of path, in use by the chain; NULL: a plain directory */
     };
     union {
-        int64_t range;      /* sendfile: bytes of the file, or ERRAND_TO_END */
-        uint64_t path_hash; /* open, beneath a root */
+        int64_t range;        /* sendfile, receive-file, copy, allocate: bytes of the file, or ERRAND_TO_END */
+        size_t size;          /* of value */
+        uint64_t path_hash;   /* open, beneath a root */
+        struct root *to_root; /* of to_path */
+        struct {
+            uint16_t left, choice; /* open of several paths: not yet tried behind this one, and its number */
+        };
     };
     union {
         uint64_t bytes;     /* open: the file's size, once known */
-        uint64_t file_sent; /* sendfile: bytes of the file, read into the buffer or sent */
+        uint64_t file_sent; /* sendfile: bytes of the file, read into the buffer or sent; receive-file: received */
+        int64_t to_offset;
+        uint64_t device;
     };
     union {
-        uint32_t mode;      /* open */
+        uint32_t mode;      /* open, mkdir, chmod ...; flags of rename and of attributes; chown: group */
         uint32_t head_sent; /* sendfile: bytes of the head, in the buffer or sent */
     };
-    uint32_t lane; /* of the file's device */
+    uint32_t lane; /* of the file's device; chown: user */
     int64_t result;
 };
 
-#define CHAIN_PATH_ROOM 104
-#define BYTES_UNTOLD    ((uint64_t)INT64_MAX) /* step.bytes: the file does not say its size */
+#define CHAIN_STEPS_LIMIT 64
+#define CHAIN_PATH_ROOM   104
+#define BYTES_UNTOLD      ((uint64_t)INT64_MAX) /* step.bytes: the file does not say its size */
 
 /* In order of use: the first three cache lines are all that a chain of one segment needs besides its first step. */
 struct errand_chain {
@@ -103,12 +123,15 @@ struct errand_chain {
     void *user_data;
     int64_t progressed; /* when a step last ended or bytes moved */
     struct heap_node timer;
-    uint64_t rooted; /* a bit for each open step that uses a root */
-    uint32_t files;  /* open, and the chain's */
+    uint64_t rooted, to_rooted; /* a bit for each step whose root, to_root is in use */
+    uint32_t files;             /* open, and the chain's */
     struct long_path *long_paths;
     char *buffer; /* transfer buffer in use by the current step: data from `start` to `end` is unsent */
     size_t buffer_size, start, end;
     int64_t deadline, stall_ns;
+    int64_t wake;  /* nothing is done before; 0: at once */
+    uint64_t rate; /* bytes a second; 0: no limit */
+    struct filter *filters;
     char paths[CHAIN_PATH_ROOM];
     struct step steps[];
 };
@@ -131,6 +154,7 @@ struct chain_context {
 enum chain_next {
     CHAIN_DO,      /* perform chain->op */
     CHAIN_IS_OVER, /* state is ENDED */
+    CHAIN_WAITS,   /* until chain->wake */
     CHAIN_GO_ON,   /* within this floor only: look at the chain again */
 };
 
@@ -168,6 +192,13 @@ void chain_event(errand_chain *chain, struct errand_event *event);
 /* The step that opened the file, or the step itself for a caller's descriptor. */
 struct step *chain_file(errand_chain *chain, struct step *step);
 
+/* The descriptor that an operand means now, -1: none. */
+int chain_descriptor(const errand_chain *chain, int operand);
+
+/* Puts results in the place of ERRAND_RESULT() operands. Returns 0; -EINPROGRESS: not all are there yet; or the error
+ * that such a result is. */
+int chain_resolve(errand_chain *chain, struct step *step);
+
 /* Whether no step from `from` on needs the file that step `opener` opened, but for closing it. */
 bool chain_file_is_spent(const errand_chain *chain, unsigned opener, unsigned from);
 
@@ -190,27 +221,54 @@ static inline void file_gone(errand_chain *chain, struct step *file, unsigned fa
 /* Whether closing it does not wait. */
 static inline bool file_closes_inline(const struct step *file)
 {
-    return (file->facts & FILE_INLINE) && !(file->facts & FILE_UNLINKED);
+    return (file->facts & FILE_SOCKET) || ((file->facts & FILE_INLINE) && !(file->facts & FILE_UNLINKED));
+}
+
+/* Of a step that moves bytes or entries: how many until now. */
+static inline uint64_t so_far(const struct step *step)
+{
+    return step->result > 0 ? (uint64_t)step->result : 0;
 }
 
 /* plan.c: how the current step is to be done. They fill in chain->op. */
 enum chain_next plan_open(errand_chain *chain, struct step *step);
-enum chain_next plan_on_worker(errand_chain *chain);
-enum chain_next plan_fill(errand_chain *chain, struct step *file, int64_t offset, size_t lead, size_t length);
 void plan_stat(errand_chain *chain, struct step *file, struct errand_stat *out);
-bool plan_close(errand_chain *chain, struct step *file); /* false: out of memory */
+void plan_close(errand_chain *chain, struct step *file);
+bool next_alternative(struct step *open, int error); /* false: there is none, or it would not help */
 void note_seen(errand_chain *chain, const struct step *open);
 void learn(struct step *file, const struct errand_stat *stat);
+bool opens_quietly(const struct step *open);
+
+/* gather.c: runs for a worker. */
+enum chain_next plan_on_worker(errand_chain *chain);
+enum chain_next plan_fill(errand_chain *chain, struct step *file, int64_t offset, size_t lead, size_t length);
+enum chain_next plan_flush(errand_chain *chain, struct step *file, int64_t offset);
+
+/* took_run.c */
 void took_run(errand_chain *chain);
 
 /* transfer.c: the steps that move bytes. */
 enum chain_next read_next(errand_chain *chain, struct step *step);
 enum chain_next sendfile_next(errand_chain *chain, struct step *step);
+enum chain_next receive_file_next(errand_chain *chain, struct step *step);
+void took_received(errand_chain *chain, struct step *step);
 void took_read(errand_chain *chain, struct step *step);
 void took_sendfile(errand_chain *chain, struct step *step);
+void took_flushed(errand_chain *chain, struct step *step, size_t moved);
 void took_file_bytes(errand_chain *chain, struct step *step, size_t moved, size_t asked);
 bool chain_buffer(errand_chain *chain, size_t wanted); /* false: out of memory */
 void chain_buffer_free(errand_chain *chain);
+
+/* peer.c: the steps of peers and of time. */
+enum chain_next send_next(errand_chain *chain, struct step *step);
+enum chain_next receive_next(errand_chain *chain, struct step *step);
+enum chain_next shutdown_next(errand_chain *chain, struct step *step);
+enum chain_next accept_next(errand_chain *chain, struct step *step);
+enum chain_next connect_next(errand_chain *chain, struct step *step);
+enum chain_next poll_next(errand_chain *chain, struct step *step);
+enum chain_next sleep_next(errand_chain *chain, struct step *step);
+void took_peer_bytes(errand_chain *chain, struct step *step);
+void took_socket(errand_chain *chain, struct step *step);
 
 /* run.c */
 void step_done(errand_chain *chain, int64_t result);

@@ -1,27 +1,67 @@
 /* SPDX-License-Identifier: MIT */
-#include "chain/chain.h"
+#include "chain/file_run.h"
 
-#include <fcntl.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct file_run *run_new(const char *path)
+struct file_run *run_new(void)
 {
-    size_t path_size = path ? strlen(path) + 1 : 0;
-    struct file_run *run = malloc(sizeof *run + path_size);
+    struct file_run *run = malloc(sizeof *run);
+    if (run)
+        memset(run, 0, offsetof(struct file_run, room));
+    return run;
+}
+
+void *run_keep(struct file_run *run, const void *bytes, size_t size)
+{
+    char *place;
+    size_t aligned = (size + 7) & ~(size_t)7;
+    if (aligned <= RUN_ROOM - run->room_used) {
+        place = run->room + run->room_used;
+        run->room_used += (uint32_t)aligned;
+    } else {
+        struct run_block *block = malloc(sizeof *block + size);
+        if (!block)
+            return NULL;
+        block->next = run->blocks;
+        run->blocks = block;
+        place = block->bytes;
+    }
+    return bytes ? memcpy(place, bytes, size) : place;
+}
+
+struct run_call *run_next_call(struct file_run *run, unsigned kind, unsigned step)
+{
+    struct run_call *call = &run->calls[run->count];
+    *call = (struct run_call){.kind = (uint8_t)kind, .step = (uint8_t)step};
+    return call;
+}
+
+struct file_run *run_close(int fd, uint32_t lane, unsigned step)
+{
+    struct file_run *run = run_new();
     if (!run)
         return NULL;
-    *run = (struct file_run){.fd = -1, .dir_fd = AT_FDCWD, .path = path ? (char *)(run + 1) : NULL};
-    if (path)
-        memcpy(run->path, path, path_size);
+    run->lane = lane;
+    run->files[run->file_count++] = (struct run_file){.fd = fd, .step = (uint8_t)step};
+    run_next_call(run, ERRAND_STEP_CLOSE, step);
+    run->count++;
     return run;
 }
 
 void run_free(struct file_run *run, struct buffer_pool *buffers)
 {
-    if (run->buffer)
+    if (!buffers)
+        free(run->buffer);
+    else if (run->buffer)
         buffer_free(buffers, run->buffer, run->buffer_size);
     else
         buffer_return(buffers, run->buffer_size);
+    while (run->blocks) {
+        struct run_block *block = run->blocks;
+        run->blocks = block->next;
+        free(block);
+    }
     free(run);
 }

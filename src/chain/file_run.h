@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A run of file steps, handed to a worker as one: it owns all that the worker touches (descriptor, path, buffer), so
+ * A run of file steps, handed to a worker as one: it owns all that the worker touches (descriptors, paths, data), so
  * that its chain can end without it, whatever the filesystem does. Who has the run, has the duty to free it.
  */
 #ifndef CHAIN_FILE_RUN_H
 #define CHAIN_FILE_RUN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -13,9 +14,12 @@
 #include "base/list.h"
 #include "errand.h"
 
-#define RUN_CALLS 4
+#define RUN_CALLS  12
+#define RUN_FILES  4
+#define RUN_PLACES 4
+#define RUN_ROOM   256 /* for paths; what does not fit is allocated */
 
-enum file_call { CALL_OPEN = 1, CALL_STAT, CALL_READ, CALL_CLOSE };
+#define LANE_WORK UINT32_MAX /* of the caller's own functions */
 
 enum run_state { RUN_WAITING, RUN_RUNNING, RUN_DONE };
 
@@ -37,41 +41,95 @@ struct root {
     uint64_t resolve; /* RESOLVE_BENEATH, or 0: paths may lead out of it */
 };
 
-struct file_run {
-    struct list node;     /* in a lane, or among the done */
-    struct lane *waits;   /* the pool's: where, while it waits */
-    struct op *op;        /* NULL: the chain has ended without it */
-    uint8_t state;        /* enum run_state, under the pool's lock */
-    uint8_t count;        /* calls asked for */
-    _Atomic uint8_t done; /* calls that succeeded; a run stops at the first failure */
-    bool borrowed;        /* fd (dir_fd, for CALL_OPEN) is the caller's: duplicated when the run begins */
-    bool crossed;         /* the path led onto another mount */
-    int error;            /* of call number `done` */
-    int fd;
-    uint32_t lane; /* key: device, or a hash for paths that cross mounts */
-    struct {
-        uint8_t call; /* enum file_call */
-        uint8_t step; /* whose result it is */
-    } calls[RUN_CALLS];
-    struct root *root; /* CALL_OPEN: a reference; NULL: dir_fd */
-    int dir_fd;        /* AT_FDCWD: the working directory, or none */
-    char *path;        /* allocated with the run */
-    int open_flags;
-    unsigned mode;
-    struct errand_stat stat;
-    void *buffer; /* CALL_READ: a transfer buffer, taken by the worker; what is read begins at buffer + lead */
-    bool reads;
-    size_t buffer_size; /* granted when the run begins; 0: not yet */
-    size_t lead;
-    size_t length; /* asked for; cut to what the granted buffer holds, and the run with it, when the run begins */
-    int64_t offset;
-    size_t moved;
+/* An open file of a run. */
+struct run_file {
+    int fd;        /* -1: not yet, or no longer */
+    uint8_t step;  /* the one whose slot it is */
+    bool borrowed; /* the caller's: duplicated when the run begins, and the duplicate closed at its end */
+    bool closes;   /* one of the calls closes it */
 };
 
-/* The path is copied; NULL: memory is out. */
-struct file_run *run_new(const char *path);
-/* Frees the run and its buffer; its descriptor must have been closed or taken, its reference to a root dropped. On the
- * queue's thread. */
+/* Where paths begin. */
+struct run_place {
+    struct root *root; /* a reference; NULL: */
+    int dir_fd;        /* AT_FDCWD, or the caller's */
+    bool borrowed;     /* as above */
+    const char *first; /* a path that begins there: an absolute one begins elsewhere */
+};
+
+/* One step, or a part of it. A call may be the library's own: a stat of what an open step opened. */
+struct run_call {
+    uint8_t kind;            /* enum errand_step_kind */
+    uint8_t step;            /* whose result it is */
+    bool optional;           /* the run goes on if it fails */
+    uint8_t file, to;        /* in files: the operand, or what it opens; copy: from and to */
+    uint8_t place, to_place; /* in places, of path and to_path */
+    uint8_t choices, choice; /* open: path is so many paths, one behind the other; which was it? */
+    bool whole;              /* copy: from here to the file's end, whatever length says */
+    bool ended;              /* copy: that was met */
+    uint32_t flags;          /* as the step's kind has them */
+    uint32_t mode;
+    const char *path, *to_path; /* or an attribute's name; a symlink's target */
+    void *value;                /* an errand_stat, an attribute's value, a symlink's target: in the run's memory */
+    errand_work work;
+    void *context;
+    int64_t offset, to_offset;
+    int64_t length;
+    int64_t result; /* or a negative errno */
+};
+
+/* Which path led onto another mount. */
+struct run_crossing {
+    uint8_t place;
+    const char *path;
+};
+
+struct run_block {
+    struct run_block *next;
+    char bytes[];
+};
+
+struct file_run {
+    struct list node;       /* in a lane, or among the done */
+    struct lane *waits;     /* the pool's: where, while it waits */
+    struct op *op;          /* NULL: the chain has ended without it */
+    uint8_t state;          /* enum run_state, under the pool's lock */
+    uint8_t count;          /* calls asked for */
+    _Atomic uint8_t done;   /* calls that are over; a run stops at the first failure that is not optional */
+    _Atomic bool abandoned; /* its chain has ended: what was not begun must not be done any more */
+    uint8_t file_count, place_count;
+    bool crossed; /* the path of call number `done` led onto another mount */
+    struct run_crossing crossing;
+    bool begun;        /* what it borrowed was duplicated */
+    bool wants_buffer; /* read and list: into a transfer buffer, granted when its turn has come */
+    int error;         /* of call number `done` */
+    uint32_t lane;     /* key: device, or a hash for paths that cross mounts, or of several devices */
+    void *buffer; /* a transfer buffer: write: filled beforehand; read, list: what is read begins at buffer + lead */
+    size_t buffer_size; /* granted when the run begins; 0: not yet */
+    size_t lead;
+    size_t moved; /* read, write, list: bytes */
+    struct run_block *blocks;
+    uint32_t room_used;
+    _Alignas(8) char room[RUN_ROOM]; /* from here on nothing is cleared */
+    struct run_file files[RUN_FILES];
+    struct run_place places[RUN_PLACES];
+    struct run_call calls[RUN_CALLS];
+};
+
+/* NULL: memory is out. */
+struct file_run *run_new(void);
+
+/* Memory that lives as long as the run; filled with a copy of bytes unless that is NULL. NULL: memory is out. */
+void *run_keep(struct file_run *run, const void *bytes, size_t size);
+
+/* The next call, to be filled in; it is part of the run when count is raised. */
+struct run_call *run_next_call(struct file_run *run, unsigned kind, unsigned step);
+
+/* A run that only closes a descriptor. NULL: memory is out. */
+struct file_run *run_close(int fd, uint32_t lane, unsigned step);
+
+/* Frees the run's memory and buffer; its descriptors must have been closed or taken, its references to roots dropped.
+ * buffers: on the queue's thread; NULL elsewhere, where the grant must be returned by hand. */
 void run_free(struct file_run *run, struct buffer_pool *buffers);
 
 /* Drops a reference. Returns true if it was the last. */

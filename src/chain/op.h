@@ -29,6 +29,7 @@ enum op_kind {
     OP_RECEIVE,     /* socket to buffer */
     OP_POLL,        /* socket for the poll(2) events in flags */
     OP_ACCEPT,      /* socket; result: a descriptor */
+    OP_CONNECT,     /* socket, or -1: a new one; data, length: the address; result: its descriptor */
     OP_RECEIVE_ANY, /* socket to a buffer of the backend's, chosen when data is there: buffer, result */
     /* Of files that may wait: on a worker, see file_run.h. */
     OP_FILES,

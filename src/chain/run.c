@@ -11,14 +11,65 @@ struct step *chain_file(errand_chain *chain, struct step *step)
     return step->file >= 0 ? step : &chain->steps[ERRAND_SLOT(0) - step->file];
 }
 
+int chain_descriptor(const errand_chain *chain, int operand)
+{
+    if (operand >= 0)
+        return operand;
+    const struct step *slot = &chain->steps[ERRAND_SLOT(0) - operand];
+    return slot->facts & FILE_OPEN ? slot->fd : -1;
+}
+
+static bool is_result_of(int64_t operand)
+{
+    return operand < INT64_MIN + CHAIN_STEPS_LIMIT;
+}
+
+static int resolve(const errand_chain *chain, int64_t *operand)
+{
+    if (!is_result_of(*operand))
+        return 0;
+    int64_t result = chain->steps[*operand - INT64_MIN].result;
+    if (result < 0)
+        return result == -EINPROGRESS ? -EINPROGRESS : (int)result;
+    *operand = result;
+    return 0;
+}
+
+int chain_resolve(errand_chain *chain, struct step *step)
+{
+    int result = 0;
+    switch ((enum errand_step_kind)step->kind) {
+    case ERRAND_STEP_READ:
+    case ERRAND_STEP_WRITE:
+    case ERRAND_STEP_TRUNCATE: return resolve(chain, &step->offset);
+    case ERRAND_STEP_COPY:
+        result = resolve(chain, &step->to_offset);
+        /* fallthrough */
+    case ERRAND_STEP_SENDFILE:
+    case ERRAND_STEP_RECEIVE_FILE:
+    case ERRAND_STEP_ALLOCATE:
+        if (result == 0)
+            result = resolve(chain, &step->offset);
+        return result == 0 ? resolve(chain, &step->range) : result;
+    default: return 0;
+    }
+}
+
 void step_done(errand_chain *chain, int64_t result)
 {
-    chain->steps[chain->current++].result = result;
+    if (chain->state == CHAIN_RUNNING) /* else it failed in the middle of a run */
+        chain->steps[chain->current++].result = result;
 }
 
 void step_failed(errand_chain *chain, int error)
 {
     struct step *step = &chain->steps[chain->current];
+    if ((step->flags & STEP_OPTIONAL) && !chain->stopped) {
+        chain_buffer_free(chain);
+        step_done(chain, error);
+        return;
+    }
+    step->result = error;
     chain->error = chain->stopped ? chain->stopped : error;
     chain->failed_step = chain->current;
     chain->failed_kind = step->kind;
@@ -36,61 +87,9 @@ int64_t chain_due(const errand_chain *chain)
     int64_t due = chain->deadline ? chain->deadline : HEAP_NEVER;
     if (chain->stall_ns && chain->progressed + chain->stall_ns < due)
         due = chain->progressed + chain->stall_ns;
+    if (chain->wake && chain->wake < due)
+        due = chain->wake;
     return due;
-}
-
-static enum chain_next do_op(errand_chain *chain, enum op_kind kind)
-{
-    chain->op.kind = (uint8_t)kind;
-    return CHAIN_DO;
-}
-
-static enum chain_next send_next(errand_chain *chain, struct step *step)
-{
-    uint64_t sent = step->result > 0 ? (uint64_t)step->result : 0;
-    if (sent == step->length) {
-        step_done(chain, (int64_t)sent);
-        return CHAIN_GO_ON;
-    }
-    struct op *op = &chain->op;
-    op->socket = step->socket;
-    op->data = (const char *)step->data + sent;
-    op->length = step->length - sent;
-    op->flags = step->flags & ERRAND_MORE ? MSG_MORE : 0;
-    op->close_first = -1;
-    return do_op(chain, OP_SEND);
-}
-
-static enum chain_next receive_next(errand_chain *chain, struct step *step)
-{
-    uint64_t received = step->result > 0 ? (uint64_t)step->result : 0;
-    if (received == step->length || (received && (step->flags & ERRAND_SOME))) {
-        step_done(chain, (int64_t)received);
-        return CHAIN_GO_ON;
-    }
-    struct op *op = &chain->op;
-    op->socket = step->socket;
-    op->buffer = (char *)step->buffer + received;
-    op->length = step->length - received;
-    op->flags = 0;
-    return do_op(chain, OP_RECEIVE);
-}
-
-static void took_peer_bytes(errand_chain *chain, struct step *step)
-{
-    int64_t n = chain->op.result;
-    if (n < 0) {
-        step_failed(chain, (int)n);
-        return;
-    }
-    step->result = (step->result > 0 ? step->result : 0) + n;
-    chain->moved += (uint64_t)n;
-    if (n > 0 || step->kind == ERRAND_STEP_SEND)
-        return;
-    if (step->flags & ERRAND_EXACT)
-        step_failed(chain, -ENODATA);
-    else
-        step_done(chain, step->result);
 }
 
 static enum chain_next call_next(errand_chain *chain, struct step *step)
@@ -130,7 +129,10 @@ static enum chain_next close_next(errand_chain *chain, struct step *step)
         step_failed(chain, -EINVAL);
         return CHAIN_GO_ON;
     }
-    return file_closes_inline(file) && plan_close(chain, file) ? CHAIN_DO : plan_on_worker(chain);
+    if (!file_closes_inline(file))
+        return plan_on_worker(chain);
+    plan_close(chain, file);
+    return CHAIN_DO;
 }
 
 static enum chain_next hand_over_next(errand_chain *chain, struct step *step)
@@ -145,19 +147,51 @@ static enum chain_next hand_over_next(errand_chain *chain, struct step *step)
     return CHAIN_GO_ON;
 }
 
-static enum chain_next shutdown_next(errand_chain *chain, struct step *step)
+static bool is_open(errand_chain *chain, const struct step *step, int operand)
 {
-    chain->op.socket = step->socket;
-    chain->op.flags = (uint32_t)step->how;
-    return do_op(chain, OP_SHUTDOWN);
+    if (operand >= 0)
+        return true;
+    const struct step *slot = &chain->steps[ERRAND_SLOT(0) - operand];
+    /* The last bytes of a file that was closed early are on their way. */
+    unsigned open = FILE_OPEN | (step->kind == ERRAND_STEP_SENDFILE ? FILE_CLOSED_EARLY : 0);
+    return slot->facts & open;
+}
+
+/* Whether the files and sockets that a step works on are open: an earlier step may have closed, or failed to open
+ * them. */
+static bool has_operands(errand_chain *chain, const struct step *step)
+{
+    switch ((enum errand_step_kind)step->kind) {
+    case ERRAND_STEP_SENDFILE:
+    case ERRAND_STEP_RECEIVE_FILE:
+    case ERRAND_STEP_COPY: return is_open(chain, step, step->file) && is_open(chain, step, step->to);
+    case ERRAND_STEP_SEND:
+    case ERRAND_STEP_RECEIVE:
+    case ERRAND_STEP_SHUTDOWN: return is_open(chain, step, step->socket);
+    case ERRAND_STEP_STAT:
+    case ERRAND_STEP_READ:
+    case ERRAND_STEP_WRITE:
+    case ERRAND_STEP_SYNC:
+    case ERRAND_STEP_TRUNCATE:
+    case ERRAND_STEP_ALLOCATE:
+    case ERRAND_STEP_CHMOD:
+    case ERRAND_STEP_CHOWN:
+    case ERRAND_STEP_UTIMES:
+    case ERRAND_STEP_GET_ATTRIBUTE:
+    case ERRAND_STEP_SET_ATTRIBUTE:
+    case ERRAND_STEP_LIST_ATTRIBUTES:
+    case ERRAND_STEP_REMOVE_ATTRIBUTE:
+    case ERRAND_STEP_LIST:
+    case ERRAND_STEP_LINK_FILE: return is_open(chain, step, step->file);
+    default: return true;
+    }
 }
 
 static enum chain_next step_next(errand_chain *chain, struct step *step)
 {
-    bool uses_file =
-        step->kind == ERRAND_STEP_STAT || step->kind == ERRAND_STEP_READ || step->kind == ERRAND_STEP_SENDFILE;
-    if (uses_file && !(chain_file(chain, step)->facts & (FILE_OPEN | FILE_CLOSED_EARLY))) {
-        step_failed(chain, -EBADF); /* an earlier step closed it */
+    int error = has_operands(chain, step) ? chain_resolve(chain, step) : -EBADF;
+    if (error < 0) {
+        step_failed(chain, error);
         return CHAIN_GO_ON;
     }
     switch ((enum errand_step_kind)step->kind) {
@@ -168,9 +202,37 @@ static enum chain_next step_next(errand_chain *chain, struct step *step)
     case ERRAND_STEP_SEND: return send_next(chain, step);
     case ERRAND_STEP_RECEIVE: return receive_next(chain, step);
     case ERRAND_STEP_SENDFILE: return sendfile_next(chain, step);
+    case ERRAND_STEP_RECEIVE_FILE: return receive_file_next(chain, step);
     case ERRAND_STEP_SHUTDOWN: return shutdown_next(chain, step);
     case ERRAND_STEP_CALL: return call_next(chain, step);
     case ERRAND_STEP_HAND_OVER: return hand_over_next(chain, step);
+    case ERRAND_STEP_ACCEPT: return accept_next(chain, step);
+    case ERRAND_STEP_CONNECT: return connect_next(chain, step);
+    case ERRAND_STEP_POLL: return poll_next(chain, step);
+    case ERRAND_STEP_SLEEP: return sleep_next(chain, step);
+    case ERRAND_STEP_WRITE:
+    case ERRAND_STEP_SYNC:
+    case ERRAND_STEP_TRUNCATE:
+    case ERRAND_STEP_ALLOCATE:
+    case ERRAND_STEP_COPY:
+    case ERRAND_STEP_CHMOD:
+    case ERRAND_STEP_CHOWN:
+    case ERRAND_STEP_UTIMES:
+    case ERRAND_STEP_GET_ATTRIBUTE:
+    case ERRAND_STEP_SET_ATTRIBUTE:
+    case ERRAND_STEP_LIST_ATTRIBUTES:
+    case ERRAND_STEP_REMOVE_ATTRIBUTE:
+    case ERRAND_STEP_LIST:
+    case ERRAND_STEP_RENAME:
+    case ERRAND_STEP_LINK:
+    case ERRAND_STEP_LINK_FILE:
+    case ERRAND_STEP_SYMLINK:
+    case ERRAND_STEP_READ_LINK:
+    case ERRAND_STEP_UNLINK:
+    case ERRAND_STEP_MKDIR:
+    case ERRAND_STEP_RMDIR:
+    case ERRAND_STEP_MKNOD:
+    case ERRAND_STEP_WORK: return plan_on_worker(chain);
     }
     step_failed(chain, -EINVAL);
     return CHAIN_GO_ON;
@@ -186,8 +248,8 @@ static enum chain_next ending_next(errand_chain *chain)
             continue;
         if (chain->error == 0 && chain->hand_over == (int)i)
             continue;
-        if (plan_close(chain, file))
-            return CHAIN_DO;
+        plan_close(chain, file);
+        return CHAIN_DO;
     }
     chain->state = CHAIN_ENDED;
     return CHAIN_IS_OVER;
@@ -257,7 +319,7 @@ static void took_open(errand_chain *chain, struct step *step)
         step_done(chain, result);
     } else if (would_have_waited(step, result)) {
         step->flags |= STEP_TRIED;
-    } else {
+    } else if (!next_alternative(step, (int)result)) {
         step_failed(chain, (int)result);
     }
 }
@@ -314,14 +376,28 @@ void chain_took(errand_chain *chain)
     case OP_FILES: took_run(chain); return;
     case OP_READ: took_read(chain, step); return;
     case OP_SENDFILE: took_sendfile(chain, step); return;
-    case OP_POLL: took_sendfile(chain, step); return;
+    case OP_ACCEPT:
+    case OP_CONNECT: took_socket(chain, step); return;
+    case OP_POLL:
+        if (step->kind == ERRAND_STEP_SENDFILE)
+            took_sendfile(chain, step);
+        else if (op->result < 0)
+            step_failed(chain, (int)op->result);
+        else
+            step_done(chain, op->result);
+        return;
     case OP_SEND:
         if (step->kind == ERRAND_STEP_SENDFILE)
             took_sendfile(chain, step);
         else
             took_peer_bytes(chain, step);
         return;
-    case OP_RECEIVE: took_peer_bytes(chain, step); return;
+    case OP_RECEIVE:
+        if (step->kind == ERRAND_STEP_RECEIVE_FILE)
+            took_received(chain, step);
+        else
+            took_peer_bytes(chain, step);
+        return;
     case OP_SHUTDOWN:
         if (op->result < 0)
             step_failed(chain, (int)op->result);
@@ -329,7 +405,6 @@ void chain_took(errand_chain *chain)
             step_done(chain, 0);
         return;
     case OP_NONE:
-    case OP_ACCEPT:
     case OP_RECEIVE_ANY: return; /* never a chain's */
     }
 }

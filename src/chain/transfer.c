@@ -32,11 +32,6 @@ void chain_buffer_free(errand_chain *chain)
     chain->start = chain->end = 0;
 }
 
-static uint64_t so_far(const struct step *step)
-{
-    return step->result > 0 ? (uint64_t)step->result : 0;
-}
-
 static bool reads_inline(const struct step *file)
 {
     unsigned needed = FILE_READABLE | FILE_COMPACT;
@@ -167,7 +162,7 @@ static enum chain_next send_bytes(errand_chain *chain, struct step *step, const 
     bool more = (left > 0 && in_file > 0 && in_file != BYTES_UNTOLD) || (step->flags & ERRAND_MORE);
     struct op *op = &chain->op;
     op->kind = OP_SEND;
-    op->socket = step->socket;
+    op->socket = chain_descriptor(chain, step->socket);
     op->data = data;
     op->length = length;
     op->flags = more ? MSG_MORE : 0;
@@ -197,7 +192,7 @@ static enum chain_next send_buffer(errand_chain *chain, struct step *step, struc
 static enum chain_next sendfile_piece(errand_chain *chain, struct step *step, struct step *file, uint64_t left)
 {
     struct op *op = &chain->op;
-    op->socket = step->socket;
+    op->socket = chain_descriptor(chain, step->socket);
     if (step->flags & STEP_POLL) {
         op->kind = OP_POLL;
         op->flags = POLLOUT;
@@ -303,4 +298,56 @@ void took_sendfile(errand_chain *chain, struct step *step)
     } else {
         step_failed(chain, (int)result);
     }
+}
+
+/* ---------------------------------------------------------------------------------------- receive-file */
+
+/* What was received and is not yet written lies in the buffer, from start to end. */
+enum chain_next receive_file_next(errand_chain *chain, struct step *step)
+{
+    uint64_t left = (uint64_t)(step->range == ERRAND_TO_END ? INT64_MAX - step->offset : step->range) - step->file_sent;
+    size_t held = chain->end - chain->start;
+    bool ended = left == 0 || (step->flags & STEP_FILE_ENDED);
+    if (held > 0 && (ended || chain->end == chain->buffer_size))
+        return plan_flush(chain, chain_file(chain, step), step->offset + (int64_t)so_far(step));
+    if (ended) {
+        chain_buffer_free(chain);
+        if (step->range >= 0 && left > 0 && (step->flags & ERRAND_EXACT))
+            step_failed(chain, -ENODATA);
+        else
+            step_done(chain, (int64_t)so_far(step));
+        return CHAIN_GO_ON;
+    }
+    if (held == 0 && !chain_buffer(chain, left < BUFFER_LARGE ? (size_t)left : BUFFER_LARGE)) {
+        step_failed(chain, -ENOMEM);
+        return CHAIN_GO_ON;
+    }
+    size_t room = chain->buffer_size - chain->end;
+    struct op *op = &chain->op;
+    op->kind = OP_RECEIVE;
+    op->socket = chain_descriptor(chain, step->socket);
+    op->buffer = chain->buffer + chain->end;
+    op->length = left < room ? (size_t)left : room;
+    op->flags = 0;
+    return CHAIN_DO;
+}
+
+void took_received(errand_chain *chain, struct step *step)
+{
+    int64_t n = chain->op.result;
+    if (n < 0) {
+        step_failed(chain, (int)n);
+    } else if (n == 0) {
+        step->flags |= STEP_FILE_ENDED;
+    } else {
+        chain->end += (size_t)n;
+        step->file_sent += (uint64_t)n;
+    }
+}
+
+void took_flushed(errand_chain *chain, struct step *step, size_t moved)
+{
+    step->result = (int64_t)(so_far(step) + moved);
+    chain->moved += moved;
+    chain->start = chain->end = 0;
 }

@@ -43,13 +43,29 @@ static void fault_after(struct op *op)
         op->result = op->fault;
 }
 
-/* The lane of a run that begins at a descriptor of the caller's, or at the working directory. */
-static void find_lane(struct file_run *run)
+/* What touches several devices waits for all of them: it has a lane that it shares only with its like. */
+static uint32_t together(uint32_t lane, uint32_t other)
 {
-    if (run->calls[0].call != CALL_OPEN && run->borrowed)
-        run->lane = lane_of_file(run->fd, "");
-    else if (run->calls[0].call == CALL_OPEN && !run->root)
-        run->lane = lane_of_file(run->dir_fd, run->path);
+    if (lane == 0 || lane == other)
+        return other;
+    return other == 0 ? lane : (lane ^ other) * UINT32_C(2654435761) | 1;
+}
+
+/* The lane of a run: of the devices of its files, and of those where its paths begin. */
+static void find_lane(const errand_chain *chain, struct file_run *run)
+{
+    if (run->lane == LANE_WORK)
+        return;
+    for (unsigned i = 0; i < run->file_count; i++) {
+        const struct run_file *file = &run->files[i];
+        if (file->fd >= 0)
+            run->lane =
+                together(run->lane, file->borrowed ? lane_of_file(file->fd, "") : chain->steps[file->step].lane);
+    }
+    for (unsigned i = 0; i < run->place_count; i++) {
+        const struct run_place *place = &run->places[i];
+        run->lane = together(run->lane, place->root ? place->root->lane : lane_of_file(place->dir_fd, place->first));
+    }
 }
 
 bool queue_perform(errand_queue *queue, struct op *op)
@@ -62,7 +78,7 @@ bool queue_perform(errand_queue *queue, struct op *op)
     (void)fault_in;
 #endif
     if (op->kind == OP_FILES)
-        find_lane(op->run);
+        find_lane(container_of(op, struct errand_chain, op), op->run);
     queue->operations++;
     if (!queue->backend->ops->submit(queue->backend, op))
         return false;
@@ -100,6 +116,10 @@ void queue_run_chain(errand_queue *queue, errand_chain *chain)
             is_over(queue, chain);
             return;
         }
+        if (next == CHAIN_WAITS) {
+            heap_set(&queue->timers, &chain->timer, chain_due(chain));
+            return;
+        }
         if (leaves_run(chain)) {
             leave_run(queue, chain);
             continue;
@@ -116,11 +136,22 @@ void queue_run_chain(errand_queue *queue, errand_chain *chain)
     }
 }
 
-static void go_on_later(errand_queue *queue, errand_chain *chain)
+void queue_go_on_later(errand_queue *queue, errand_chain *chain)
 {
     if (list_is_linked(&chain->node))
         list_remove(&chain->node);
     list_append(&queue->runnable, &chain->node);
+}
+
+/* It had begun, and waits for another lane: the close of a duplicate of a file may wait, of a directory it does not. */
+static void drop_borrowed(errand_queue *queue, struct file_run *run)
+{
+    for (unsigned i = 0; i < run->file_count && run->begun; i++)
+        if (run->files[i].borrowed && run->files[i].fd >= 0)
+            queue_close_later(queue, run->files[i].fd, run->lane);
+    for (unsigned i = 0; i < run->place_count && run->begun; i++)
+        if (run->places[i].borrowed && run->places[i].dir_fd >= 0)
+            close(run->places[i].dir_fd);
 }
 
 static void stop_run(errand_queue *queue, errand_chain *chain)
@@ -129,7 +160,7 @@ static void stop_run(errand_queue *queue, errand_chain *chain)
     unsigned step;
     switch (pool_recall(queue->pool, run, &step)) {
     case RECALL_YOURS:
-        run_drop_directory(run);
+        drop_borrowed(queue, run);
         run->error = -ECANCELED;
         chain_took(chain);
         break;
@@ -137,7 +168,7 @@ static void stop_run(errand_queue *queue, errand_chain *chain)
     case RECALL_DONE: return;
     }
     queue->operations--;
-    go_on_later(queue, chain);
+    queue_go_on_later(queue, chain);
 }
 
 void queue_stop_chain(errand_queue *queue, errand_chain *chain, int error)
@@ -147,14 +178,17 @@ void queue_stop_chain(errand_queue *queue, errand_chain *chain, int error)
     chain_stop(chain, error);
     if (chain->in_call)
         return; /* queue_run_chain() is under way with it */
+    chain->wake = 0;
     if (!chain->op.in_flight) {
-        go_on_later(queue, chain);
+        queue_go_on_later(queue, chain);
         return;
     }
     switch ((enum op_kind)chain->op.kind) {
     case OP_FILES: stop_run(queue, chain); return;
     case OP_SEND:
     case OP_RECEIVE:
+    case OP_ACCEPT:
+    case OP_CONNECT:
     case OP_POLL: queue->backend->ops->cancel(queue->backend, &chain->op); return;
     default: return; /* immediate: it is back before the next sleep */
     }

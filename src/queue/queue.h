@@ -76,6 +76,8 @@ static inline bool queue_is_ours(const errand_queue *queue)
 bool queue_perform(errand_queue *queue, struct op *op);
 void queue_run_chain(errand_queue *queue, errand_chain *chain);
 void queue_stop_chain(errand_queue *queue, errand_chain *chain, int error);
+/* The chain can go on. */
+void queue_go_on_later(errand_queue *queue, errand_chain *chain);
 /* Goes on with the chains that can. */
 void queue_run_runnable(errand_queue *queue);
 /* Takes in one operation that is back. */

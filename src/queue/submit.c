@@ -35,6 +35,9 @@ static int set_times(errand_queue *queue, errand_chain *chain, const struct erra
 {
     if (options->timeout_ns < 0 || options->stall_ns < 0)
         return -EINVAL;
+    chain->rate = options->bytes_per_second;
+    if (heap_reserve(&queue->timers, queue->chains.used + queue->sources.used) < 0)
+        return -ENOMEM; /* also for chains that will want to wait: heap_set() cannot fail */
     if (options->timeout_ns == 0 && options->stall_ns == 0)
         return 0;
     int64_t now = queue_clock();
@@ -43,10 +46,9 @@ static int set_times(errand_queue *queue, errand_chain *chain, const struct erra
     chain->stall_ns = options->stall_ns < HEAP_NEVER / 2 ? options->stall_ns : HEAP_NEVER / 2;
     queue->context.now = now;
     chain->progressed = now;
-    int result = heap_reserve(&queue->timers, queue->timers.count + 1);
-    if (result == 0 && chain_due(chain) != HEAP_NEVER)
+    if (chain_due(chain) != HEAP_NEVER)
         heap_set(&queue->timers, &chain->timer, chain_due(chain));
-    return result;
+    return 0;
 }
 
 /* An open that is only prepared, or handed to a worker, can be begun while the record is in the cache; a call step,
@@ -98,5 +100,23 @@ int errand_cancel(errand_queue *queue, errand_id id)
     if (!chain || chain->state == CHAIN_DESCRIBED)
         return -ENOENT;
     queue_stop_chain(queue, chain, -ECANCELED);
+    return 0;
+}
+
+int errand_chain_progress(errand_queue *queue, errand_id id, struct errand_progress *progress)
+{
+    if (!queue || !progress)
+        return -EINVAL;
+    if (!queue_is_ours(queue))
+        return -EPERM;
+    if (progress->size != sizeof *progress)
+        return progress->size < sizeof *progress ? -EINVAL : -E2BIG;
+    const errand_chain *chain = slab_find(&queue->chains, id);
+    if (!chain || chain->state == CHAIN_DESCRIBED)
+        return -ENOENT;
+    bool at_a_step = chain->state == CHAIN_RUNNING && chain->current < chain->steps_count;
+    progress->step = at_a_step ? chain->current : -1;
+    progress->step_kind = at_a_step ? chain->steps[chain->current].kind : 0;
+    progress->bytes = chain->moved;
     return 0;
 }

@@ -60,9 +60,18 @@ static void timer_expired(errand_queue *queue, errand_source *source)
 static void chain_expired(errand_queue *queue, errand_chain *chain)
 {
     /* The time without progress is moved on only here: most chains end long before. */
+    int64_t now = queue->context.now;
+    if (chain->wake && chain->wake <= now) {
+        chain->wake = 0;
+        chain->progressed = now; /* it was its own wish to wait */
+        queue_go_on_later(queue, chain);
+    }
     int64_t due = chain_due(chain);
-    if (due > queue->context.now) {
-        heap_set(&queue->timers, &chain->timer, due);
+    if (due > now) {
+        if (due == HEAP_NEVER)
+            heap_remove(&queue->timers, &chain->timer);
+        else
+            heap_set(&queue->timers, &chain->timer, due);
         return;
     }
     heap_remove(&queue->timers, &chain->timer);
@@ -100,15 +109,11 @@ void queue_drop_event(errand_queue *queue, errand_chain *chain)
 
 void queue_close_later(errand_queue *queue, int fd, uint32_t lane)
 {
-    struct file_run *run = run_new(NULL);
-    if (!run) {
+    struct file_run *run = run_close(fd, lane, 0);
+    if (run)
+        pool_submit(queue->pool, run);
+    else
         close(fd); /* a close that may wait is better than none */
-        return;
-    }
-    run->fd = fd;
-    run->lane = lane;
-    run->calls[run->count++].call = CALL_CLOSE;
-    pool_submit(queue->pool, run);
 }
 
 /* The event of the first that has one. Returns whether it gave one: a source may have found nothing. */

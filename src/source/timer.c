@@ -32,7 +32,7 @@ int errand_source_set_timer(errand_source *source, int64_t first_ns, int64_t per
         return -EPERM;
     if (source->type != &timer_type || first_ns < 0 || period_ns < 0)
         return -EINVAL;
-    int result = heap_reserve(&queue->timers, queue->timers.count + 1);
+    int result = heap_reserve(&queue->timers, queue->chains.used + queue->sources.used);
     if (result < 0)
         return result;
     int64_t now = queue_clock();

@@ -1,143 +1,182 @@
 /* SPDX-License-Identifier: MIT */
-/* What a worker does: the system calls of one run, which may wait for as long as the filesystem likes. */
-#include "worker/pool.h"
+/* The calls on open files, which may wait for as long as the filesystem likes. */
+#include "worker/run.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/openat2.h>
-#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "worker/stat.h"
 
-/* A rename under way makes openat2(2) answer EAGAIN; it has to be very unlucky for that to happen so often. */
-#define LOOKUP_TRIES 1000
-
-static int directory_of(const struct file_run *run)
+/* Which failures of an alternative say that no other will fare better. */
+static bool is_out_of_resources(int error)
 {
-    return run->root ? run->root->fd : run->dir_fd;
+    return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
 }
 
-static int open_file(struct file_run *run)
+static int64_t open_file(struct file_run *run, struct run_call *call)
 {
-    int directory = directory_of(run);
-    struct open_how how = {.flags = (uint64_t)(unsigned)run->open_flags};
-    if (run->open_flags & (O_CREAT | __O_TMPFILE))
-        how.mode = run->mode;
-    how.resolve = (run->root ? run->root->resolve : 0) | (run->crossed ? 0 : RESOLVE_NO_XDEV);
-    for (int i = 0; i < LOOKUP_TRIES; i++) {
-        long fd = syscall(SYS_openat2, directory, run->path, &how, sizeof how);
-        if (fd >= 0)
-            return (int)fd;
-        if (errno != EAGAIN && errno != EINTR)
+    int fd = -ENOENT;
+    do {
+        fd = run_open(run, call->place, call->path, (int)call->flags, call->mode);
+        if (fd >= 0 || fd == RUN_CROSSES || is_out_of_resources(fd) || call->choice + 1 >= call->choices)
             break;
-        sched_yield();
-    }
-    return -errno;
+        call->choice++;
+        call->path += strlen(call->path) + 1;
+        run->crossed = false;
+    } while (true);
+    run->files[call->file].fd = fd < 0 ? -1 : fd;
+    return fd;
 }
 
-static int read_file(struct file_run *run)
+static int64_t close_file(struct file_run *run, const struct run_call *call, int64_t fault)
 {
-    if (!(run->buffer = malloc(run->buffer_size)))
+    int *fd = &run->files[call->file].fd;
+    int result = close(*fd) < 0 && errno != EINTR ? -errno : 0; /* EINTR: Linux has closed it */
+    *fd = -1;
+    return fault < 0 ? fault : result;
+}
+
+/* Reads or writes all of the run's piece, as far as the file goes. */
+static int64_t move_bytes(struct file_run *run, const struct run_call *call)
+{
+    bool writes = call->kind == ERRAND_STEP_WRITE;
+    if (!writes && !run->buffer && !(run->buffer = aligned_alloc(BUFFER_ALIGNMENT, run->buffer_size)))
         return -ENOMEM;
     char *buffer = (char *)run->buffer + run->lead;
-    while (run->moved < run->length) {
-        uint64_t length = run->length - run->moved;
-        int64_t fault = fault_ask(FAULT_CALL + CALL_READ, &length);
+    int fd = run->files[call->file].fd;
+    while (run->moved < (size_t)call->length) {
+        uint64_t length = (size_t)call->length - run->moved;
+        int64_t fault = fault_ask(FAULT_CALL + call->kind, &length);
         if (fault < 0)
-            return (int)fault;
-        ssize_t n = pread(run->fd, buffer + run->moved, length, run->offset + (int64_t)run->moved);
+            return fault;
+        int64_t at = call->offset + (int64_t)run->moved;
+        ssize_t n;
+        if (!writes)
+            n = pread(fd, buffer + run->moved, length, at);
+        else if (call->offset == ERRAND_TO_END)
+            n = pwritev2(fd, &(struct iovec){buffer + run->moved, length}, 1, 0, RWF_APPEND);
+        else
+            n = pwrite(fd, buffer + run->moved, length, at);
         if (n == 0)
-            return 0;
+            break;
         if (n > 0)
             run->moved += (size_t)n;
+        else if (errno == EINVAL && !writes && run->moved % 512 != 0)
+            break; /* O_DIRECT: behind the end of the file, which came where no sector ends */
         else if (errno != EINTR)
             return -errno;
     }
-    return 0;
+    if (writes && run->moved < (size_t)call->length)
+        return -EIO; /* nothing written, and no error: that does not happen to a file */
+    return (int64_t)run->moved;
 }
 
-static int close_file(struct file_run *run)
+static int64_t list_directory(struct file_run *run, const struct run_call *call)
 {
-    int result = close(run->fd) < 0 && errno != EINTR ? -errno : 0; /* EINTR: Linux has closed it */
-    run->fd = -1;
-    return result;
-}
-
-static int perform_call(struct file_run *run, enum file_call call)
-{
-    uint64_t length = 1;
-    int64_t fault = call == CALL_READ ? 0 : fault_ask(FAULT_CALL + call, &length);
-    if (fault < 0 && call != CALL_CLOSE)
-        return (int)fault;
-    switch (call) {
-    case CALL_OPEN: {
-        int fd = open_file(run);
-        run->fd = fd < 0 ? -1 : fd;
-        return fd < 0 ? fd : 0;
-    }
-    case CALL_STAT: return stat_of(run->fd, &run->stat);
-    case CALL_READ: return read_file(run);
-    case CALL_CLOSE: {
-        int result = close_file(run);
-        return fault < 0 ? (int)fault : result;
-    }
-    }
-    return -EINVAL;
-}
-
-int run_begin(struct file_run *run)
-{
-    if (!run->borrowed)
-        return 0;
-    int *fd = run->calls[0].call == CALL_OPEN ? &run->dir_fd : &run->fd;
-    int copy = fcntl(*fd, F_DUPFD_CLOEXEC, 3);
-    if (copy < 0)
+    if (!run->buffer && !(run->buffer = aligned_alloc(BUFFER_ALIGNMENT, run->buffer_size)))
+        return -ENOMEM;
+    long n = syscall(SYS_getdents64, run->files[call->file].fd, run->buffer, run->buffer_size);
+    if (n < 0)
         return -errno;
-    *fd = copy;
-    run->borrowed = false;
-    return 0;
+    run->moved = (size_t)n;
+    return n;
 }
 
-void run_drop_directory(struct file_run *run)
+static struct timespec time_of(int64_t ns)
 {
-    if (run->dir_fd >= 0 && !run->borrowed)
-        close(run->dir_fd);
-    run->dir_fd = AT_FDCWD;
-}
-
-void run_drop_root(struct file_run *run)
-{
-    struct root *root = run->root;
-    run->root = NULL;
-    if (!root || !root_unused(root))
-        return;
-    if (root->fd >= 0)
-        close(root->fd);
-    free(root);
-}
-
-bool run_perform(struct file_run *run, struct mounts *mounts)
-{
-    while (run->done < run->count) {
-        enum file_call call = run->calls[run->done].call;
-        int result = perform_call(run, call);
-        if (call == CALL_OPEN && result == -EXDEV && !run->crossed && !(run->root && run->root->one_mount)) {
-            run->crossed = true;
-            run->lane = mounts_lane(mounts, directory_of(run), run->path, run->lane);
-            return true;
-        }
-        if (result < 0) {
-            run->error = result;
-            break;
-        }
-        run->done++;
+    if (ns == ERRAND_TIME_NOW)
+        return (struct timespec){.tv_nsec = UTIME_NOW};
+    if (ns == ERRAND_TIME_KEEP)
+        return (struct timespec){.tv_nsec = UTIME_OMIT};
+    struct timespec time = {.tv_sec = ns / ERRAND_SECOND, .tv_nsec = ns % ERRAND_SECOND};
+    if (time.tv_nsec < 0) {
+        time.tv_nsec += ERRAND_SECOND;
+        time.tv_sec--;
     }
-    run_drop_root(run);
-    run_drop_directory(run);
-    return false;
+    return time;
+}
+
+static int64_t set_times(int fd, const struct run_call *call)
+{
+    struct timespec times[2] = {time_of(call->offset), time_of(call->to_offset)};
+    if (utimensat(fd, "", times, AT_EMPTY_PATH) == 0) /* also of what was opened with O_PATH */
+        return 0;
+    return errno == EINVAL ? futimens(fd, times) : -1; /* before Linux 5.8 */
+}
+
+/* fgetxattr(2) and its siblings refuse what was opened with O_PATH; the path of its magic link serves both. */
+static int64_t of_attributes(int fd, const struct run_call *call)
+{
+    char link[40];
+    size_t size = (size_t)call->length;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    bool by_path = (fcntl(fd, F_GETFL) & O_PATH) == O_PATH;
+    switch ((enum errand_step_kind)call->kind) {
+    case ERRAND_STEP_GET_ATTRIBUTE:
+        return by_path ? getxattr(link, call->path, call->value, size) : fgetxattr(fd, call->path, call->value, size);
+    case ERRAND_STEP_SET_ATTRIBUTE:
+        return by_path ? setxattr(link, call->path, call->value, size, (int)call->flags)
+                       : fsetxattr(fd, call->path, call->value, size, (int)call->flags);
+    case ERRAND_STEP_LIST_ATTRIBUTES:
+        return by_path ? listxattr(link, call->value, size) : flistxattr(fd, call->value, size);
+    default: return by_path ? removexattr(link, call->path) : fremovexattr(fd, call->path);
+    }
+}
+
+/* The calls that answer as system calls do: -1, and errno. */
+static int64_t of_file(int fd, const struct run_call *call)
+{
+    switch ((enum errand_step_kind)call->kind) {
+    case ERRAND_STEP_SYNC: return call->flags & ERRAND_DATA_ONLY ? fdatasync(fd) : fsync(fd);
+    case ERRAND_STEP_TRUNCATE: return ftruncate(fd, call->offset);
+    case ERRAND_STEP_ALLOCATE: return fallocate(fd, (int)call->flags, call->offset, call->length);
+    case ERRAND_STEP_CHMOD: return fchmod(fd, call->mode);
+    case ERRAND_STEP_CHOWN: return fchownat(fd, "", call->flags, call->mode, AT_EMPTY_PATH);
+    case ERRAND_STEP_UTIMES: return set_times(fd, call);
+    case ERRAND_STEP_GET_ATTRIBUTE:
+    case ERRAND_STEP_SET_ATTRIBUTE:
+    case ERRAND_STEP_LIST_ATTRIBUTES:
+    case ERRAND_STEP_REMOVE_ATTRIBUTE: return of_attributes(fd, call);
+    default: errno = EINVAL; return -1;
+    }
+}
+
+int64_t run_call(struct file_run *run, struct run_call *call)
+{
+    bool asks_itself = call->kind == ERRAND_STEP_READ || call->kind == ERRAND_STEP_WRITE;
+    uint64_t length = 1;
+    int64_t fault = asks_itself ? 0 : fault_ask(FAULT_CALL + call->kind, &length);
+    if (fault < 0 && call->kind != ERRAND_STEP_CLOSE)
+        return fault;
+    int fd = run->files[call->file].fd;
+    switch ((enum errand_step_kind)call->kind) {
+    case ERRAND_STEP_OPEN: return open_file(run, call);
+    case ERRAND_STEP_STAT: return stat_of(fd, call->value);
+    case ERRAND_STEP_READ:
+    case ERRAND_STEP_WRITE: return move_bytes(run, call);
+    case ERRAND_STEP_CLOSE: return close_file(run, call, fault);
+    case ERRAND_STEP_COPY: return run_copy(run, call);
+    case ERRAND_STEP_LIST: return list_directory(run, call);
+    case ERRAND_STEP_WORK: return call->work(call->context);
+    case ERRAND_STEP_RENAME:
+    case ERRAND_STEP_LINK:
+    case ERRAND_STEP_LINK_FILE:
+    case ERRAND_STEP_SYMLINK:
+    case ERRAND_STEP_READ_LINK:
+    case ERRAND_STEP_UNLINK:
+    case ERRAND_STEP_MKDIR:
+    case ERRAND_STEP_RMDIR:
+    case ERRAND_STEP_MKNOD: return run_name_call(run, call);
+    default: break;
+    }
+    int64_t result = of_file(fd, call);
+    return result < 0 ? -errno : result;
 }

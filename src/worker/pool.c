@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "worker/pool.h"
+#include "worker/run.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -215,12 +216,9 @@ static void discard(struct pool *pool, struct file_run *run)
 {
     size_t granted = run->buffer_size;
     pthread_mutex_unlock(&pool->lock);
-    if (run->fd >= 0 && !run->borrowed)
-        close(run->fd);
-    run_drop_root(run);
-    run_drop_directory(run);
-    free(run->buffer);
-    free(run);
+    run_drop_files(run, true);
+    run_drop_places(run);
+    run_free(run, NULL);
     pthread_mutex_lock(&pool->lock);
     pool->stuck--;
     if (pool->buffers)
@@ -253,10 +251,11 @@ enum pool_recall pool_recall(struct pool *pool, struct file_run *run, unsigned *
     if (run->state == RUN_WAITING) {
         dequeue(pool, run);
         result = RECALL_YOURS;
-    } else if (run->state == RUN_RUNNING) {
+    } else if (run->state == RUN_RUNNING && run->lane != LANE_WORK) {
         unsigned done = run->done; /* perhaps all of them: it is on its way back */
         *step = run->calls[done < run->count ? done : run->count - 1u].step;
         run->op = NULL;
+        run->abandoned = true;
         pool->stuck++;
         result = RECALL_ABANDONED;
     }
@@ -348,15 +347,18 @@ static struct lane *wait_for_lane(struct pool *pool)
 /* The run's turn has come: now it gets a buffer, and ends early if that holds less than was asked for. */
 static void grant_buffer(struct pool *pool, struct file_run *run)
 {
-    if (!run->reads || run->buffer_size)
+    if (!run->wants_buffer || run->buffer_size)
         return;
-    run->buffer_size = pool->buffers ? buffer_grant(pool->buffers, run->lead + run->length) : BUFFER_SMALL;
-    if (run->length <= run->buffer_size - run->lead)
-        return;
-    run->length = run->buffer_size - run->lead;
-    for (unsigned i = 0; i < run->count; i++)
-        if (run->calls[i].call == CALL_READ)
-            run->count = (uint8_t)(i + 1);
+    for (unsigned i = 0; i < run->count; i++) {
+        struct run_call *call = &run->calls[i];
+        if (call->kind != ERRAND_STEP_READ && call->kind != ERRAND_STEP_LIST)
+            continue;
+        run->buffer_size = pool->buffers ? buffer_grant(pool->buffers, run->lead + (size_t)call->length) : BUFFER_SMALL;
+        if ((size_t)call->length <= run->buffer_size - run->lead)
+            return;
+        call->length = (int64_t)(run->buffer_size - run->lead);
+        run->count = (uint8_t)(i + 1);
+    }
 }
 
 /* Performs one run. Called, and returns, with the lock held. */

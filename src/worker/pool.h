@@ -29,7 +29,7 @@ void pool_submit(struct pool *pool, struct file_run *run);
 enum pool_recall {
     RECALL_YOURS,     /* it had not begun: it is the caller's again */
     RECALL_ABANDONED, /* it is under way, and frees itself when it is done */
-    RECALL_DONE,      /* pool_take_done() is about to give it */
+    RECALL_DONE,      /* pool_take_done() will give it: it is done, or the caller's function, which must end first */
 };
 /* *step: the one that it was at, for a run that was abandoned. */
 enum pool_recall pool_recall(struct pool *pool, struct file_run *run, unsigned *step);
@@ -48,17 +48,5 @@ struct pool_counts {
     uint32_t waiting, running, stuck, threads;
 };
 void pool_count(struct pool *pool, struct pool_counts *counts);
-
-/* file_calls.c. First: makes the run independent of the caller's descriptor, which he may close as soon as he has his
- * event. Does not wait. Returns 0, -EBADF, -EMFILE. */
-int run_begin(struct file_run *run);
-
-/* Performs the calls that are left. Returns true: the path leads onto another mount, take the run to that lane. */
-bool run_perform(struct file_run *run, struct mounts *mounts);
-
-/* Drops what it opens paths beneath: its reference to a root, which may have to be closed then, or its directory (the
- * close of a duplicate of a directory does not wait). */
-void run_drop_root(struct file_run *run);
-void run_drop_directory(struct file_run *run);
 
 #endif

@@ -29,7 +29,7 @@ enum { page = 4096 };
 static bool moves_bytes(unsigned place)
 {
     return place == FAULT_OP + OP_READ || place == FAULT_OP + OP_SEND || place == FAULT_OP + OP_RECEIVE ||
-           place == FAULT_OP + OP_SENDFILE || place == FAULT_CALL + CALL_READ;
+           place == FAULT_OP + OP_SENDFILE || place == FAULT_CALL + ERRAND_STEP_READ;
 }
 
 static int64_t hook(void *context, unsigned place, uint64_t *length)
@@ -243,15 +243,15 @@ static bool fits(unsigned place, unsigned kind)
 {
     switch (place) {
     case FAULT_OP + OP_OPEN:
-    case FAULT_CALL + CALL_OPEN: return kind == ERRAND_STEP_OPEN;
+    case FAULT_CALL + ERRAND_STEP_OPEN: return kind == ERRAND_STEP_OPEN;
     case FAULT_OP + OP_STAT:
-    case FAULT_CALL + CALL_STAT:
+    case FAULT_CALL + ERRAND_STEP_STAT:
         /* Also what the library looks at for its own sake, for the step that needs it. */
         return kind == ERRAND_STEP_STAT || kind == ERRAND_STEP_READ || kind == ERRAND_STEP_SENDFILE;
     case FAULT_OP + OP_READ:
-    case FAULT_CALL + CALL_READ: return kind == ERRAND_STEP_READ || kind == ERRAND_STEP_SENDFILE;
+    case FAULT_CALL + ERRAND_STEP_READ: return kind == ERRAND_STEP_READ || kind == ERRAND_STEP_SENDFILE;
     case FAULT_OP + OP_CLOSE:
-    case FAULT_CALL + CALL_CLOSE: return kind == ERRAND_STEP_CLOSE;
+    case FAULT_CALL + ERRAND_STEP_CLOSE: return kind == ERRAND_STEP_CLOSE;
     case FAULT_OP + OP_SEND: return kind == ERRAND_STEP_SEND || kind == ERRAND_STEP_SENDFILE;
     case FAULT_OP + OP_SENDFILE:
     case FAULT_OP + OP_POLL: return kind == ERRAND_STEP_SENDFILE;
@@ -263,7 +263,7 @@ static bool fits(unsigned place, unsigned kind)
 
 static bool is_close(unsigned place)
 {
-    return place == FAULT_OP + OP_CLOSE || place == FAULT_CALL + CALL_CLOSE;
+    return place == FAULT_OP + OP_CLOSE || place == FAULT_CALL + ERRAND_STEP_CLOSE;
 }
 
 static void run_once(struct scene *scene, const struct scenario *scenario)

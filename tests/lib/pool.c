@@ -19,7 +19,7 @@ static int64_t take_permit(void *context, unsigned place, uint64_t *length)
 {
     (void)context;
     (void)length;
-    if (place != FAULT_CALL + CALL_CLOSE)
+    if (place != FAULT_CALL + ERRAND_STEP_CLOSE)
         return 0;
     pthread_mutex_lock(&lock);
     while (permits == 0)
@@ -65,12 +65,9 @@ static bool nothing_runs(void *pool)
 
 static struct file_run *submit_close(struct pool *pool, struct op *op, uint32_t device)
 {
-    struct file_run *run = run_new(NULL);
+    struct file_run *run = run_close((int)REQUIRE_CALL(open("/dev/null", O_RDONLY | O_CLOEXEC)), device, 0);
     REQUIRE(run != NULL);
     run->op = op;
-    run->fd = (int)REQUIRE_CALL(open("/dev/null", O_RDONLY | O_CLOEXEC));
-    run->lane = device;
-    run->calls[run->count++].call = CALL_CLOSE;
     pool_submit(pool, run);
     return run;
 }
@@ -99,7 +96,7 @@ TEST(more_devices_than_lanes)
         abandoned += what == RECALL_ABANDONED;
         if (what != RECALL_YOURS)
             continue;
-        close(run[i]->fd);
+        close(run[i]->files[0].fd);
         run_free(run[i], &buffers);
     }
     CHECK(recalled > 0);

@@ -3,6 +3,7 @@
 #include "backend/threads/watch.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -68,6 +69,17 @@ static void threads_close(struct backend *backend)
     threads_free(container_of(backend, struct threads, backend));
 }
 
+/* Called when the socket is writable. Returns whether it is decided. */
+static bool connect_now(struct op *op)
+{
+    int error = 0;
+    socklen_t size = sizeof error;
+    if (getsockopt(op->socket, SOL_SOCKET, SO_ERROR, &error, &size) < 0)
+        error = errno;
+    connect_end(op, -error);
+    return true;
+}
+
 /* Tries what may have to wait for a peer. Returns whether it is done. */
 static bool try_now(struct threads *threads, struct op *op)
 {
@@ -84,7 +96,15 @@ static bool try_now(struct threads *threads, struct op *op)
         else
             op->buffer = NULL;
         break;
-    case OP_POLL: n = op->flags; break; /* epoll said so */
+    case OP_POLL: {
+        struct pollfd which = {.fd = op->socket, .events = (short)op->flags};
+        n = poll(&which, 1, 0);
+        if (n == 0)
+            return false;
+        n = n > 0 ? which.revents : n;
+        break;
+    }
+    case OP_CONNECT: return connect_now(op);
     default: errno = EINVAL; break;
     }
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -100,6 +120,23 @@ static bool wait_for_peer(struct threads *threads, struct op *op)
     return result < 0;
 }
 
+static bool submit_connect(struct threads *threads, struct op *op)
+{
+    if (!connect_begin(op))
+        return true;
+    int result;
+    while ((result = connect(op->socket, op->data, (socklen_t)op->length)) < 0 && errno == EINTR)
+        ;
+    if (result < 0 && errno == EINPROGRESS) {
+        if (!wait_for_peer(threads, op))
+            return false;
+        connect_end(op, op->result);
+    } else {
+        connect_end(op, result < 0 ? -errno : 0);
+    }
+    return true;
+}
+
 static bool threads_submit(struct backend *backend, struct op *op)
 {
     struct threads *threads = container_of(backend, struct threads, backend);
@@ -110,6 +147,7 @@ static bool threads_submit(struct backend *backend, struct op *op)
             close(op->close_first);
         return try_now(threads, op) || wait_for_peer(threads, op);
     case OP_RECEIVE: return try_now(threads, op) || wait_for_peer(threads, op);
+    case OP_CONNECT: return submit_connect(threads, op);
     case OP_POLL:
     case OP_ACCEPT:
     case OP_RECEIVE_ANY: return wait_for_peer(threads, op);
@@ -124,6 +162,8 @@ static void threads_cancel(struct backend *backend, struct op *op)
         return; /* cancelled before */
     watch_remove(threads, op, false);
     op->result = -ECANCELED;
+    if (op->kind == OP_CONNECT)
+        connect_end(op, -ECANCELED);
     list_append(&threads->done, &op->node);
 }
 

@@ -8,7 +8,7 @@
 
 static bool waits_for_output(const struct op *op)
 {
-    return op->kind == OP_SEND || (op->kind == OP_POLL && (op->flags & EPOLLOUT));
+    return op->kind == OP_SEND || op->kind == OP_CONNECT || (op->kind == OP_POLL && (op->flags & EPOLLOUT));
 }
 
 static int make_room(struct threads *threads, uint32_t fd)

@@ -90,6 +90,7 @@ static void prepare(struct uring *uring, struct op *op)
     case OP_RECEIVE: io_uring_prep_recv(sqe, op->socket, op->buffer, length_of(op), 0); break;
     case OP_POLL: io_uring_prep_poll_add(sqe, op->socket, op->flags); break;
     case OP_ACCEPT: io_uring_prep_accept(sqe, op->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); break;
+    case OP_CONNECT: io_uring_prep_connect(sqe, op->socket, op->data, (socklen_t)op->length); break;
     case OP_RECEIVE_ANY:
         io_uring_prep_recv(sqe, op->socket, NULL, 0, 0);
         sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -110,6 +111,11 @@ bool uring_submit(struct backend *backend, struct op *op)
     case OP_SENDFILE:
     case OP_SHUTDOWN: call_now(op); return true;
     case OP_FILES: pool_submit(backend->pool, op->run); return false;
+    case OP_CONNECT:
+        if (!connect_begin(op))
+            return true;
+        prepare(uring, op);
+        return false;
     case OP_READ_FILE:
         if (uring->direct_count == 0)
             list_append(&uring->direct_waiting, &op->node);
@@ -189,6 +195,8 @@ static struct op *took(struct uring *uring, const struct io_uring_cqe *cqe)
     uring->immediate -= is_immediate(op);
     if (op->kind == OP_RECEIVE_ANY)
         took_received(uring, op, cqe);
+    else if (op->kind == OP_CONNECT)
+        connect_end(op, cqe->res);
     return op;
 }
 

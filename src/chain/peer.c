@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: MIT */
+/* The steps of peers and of time: what waits for somebody else, and is cancelled at once. */
+#include "chain/chain.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+static enum chain_next do_op(errand_chain *chain, enum op_kind kind)
+{
+    chain->op.kind = (uint8_t)kind;
+    return CHAIN_DO;
+}
+
+enum chain_next send_next(errand_chain *chain, struct step *step)
+{
+    uint64_t sent = so_far(step);
+    if (sent == step->length) {
+        step_done(chain, (int64_t)sent);
+        return CHAIN_GO_ON;
+    }
+    struct op *op = &chain->op;
+    op->socket = chain_descriptor(chain, step->socket);
+    op->data = (const char *)step->data + sent;
+    op->length = step->length - sent;
+    op->flags = step->flags & ERRAND_MORE ? MSG_MORE : 0;
+    op->close_first = -1;
+    return do_op(chain, OP_SEND);
+}
+
+enum chain_next receive_next(errand_chain *chain, struct step *step)
+{
+    uint64_t received = so_far(step);
+    if (received == step->length || (received && (step->flags & ERRAND_SOME))) {
+        step_done(chain, (int64_t)received);
+        return CHAIN_GO_ON;
+    }
+    struct op *op = &chain->op;
+    op->socket = chain_descriptor(chain, step->socket);
+    op->buffer = (char *)step->buffer + received;
+    op->length = step->length - received;
+    op->flags = 0;
+    return do_op(chain, OP_RECEIVE);
+}
+
+void took_peer_bytes(errand_chain *chain, struct step *step)
+{
+    int64_t n = chain->op.result;
+    if (n < 0) {
+        step_failed(chain, (int)n);
+        return;
+    }
+    step->result = (int64_t)so_far(step) + n;
+    chain->moved += (uint64_t)n;
+    if (n > 0 || step->kind == ERRAND_STEP_SEND)
+        return;
+    if (step->flags & ERRAND_EXACT)
+        step_failed(chain, -ENODATA);
+    else
+        step_done(chain, step->result);
+}
+
+enum chain_next shutdown_next(errand_chain *chain, struct step *step)
+{
+    chain->op.socket = chain_descriptor(chain, step->socket);
+    chain->op.flags = (uint32_t)step->how;
+    return do_op(chain, OP_SHUTDOWN);
+}
+
+enum chain_next accept_next(errand_chain *chain, struct step *step)
+{
+    chain->op.socket = step->socket;
+    return do_op(chain, OP_ACCEPT);
+}
+
+enum chain_next connect_next(errand_chain *chain, struct step *step)
+{
+    struct op *op = &chain->op;
+    op->socket = step->socket;
+    op->data = step->data;
+    op->length = step->length;
+    return do_op(chain, OP_CONNECT);
+}
+
+enum chain_next poll_next(errand_chain *chain, struct step *step)
+{
+    chain->op.socket = step->socket;
+    chain->op.flags = (uint32_t)step->how;
+    return do_op(chain, OP_POLL);
+}
+
+enum chain_next sleep_next(errand_chain *chain, struct step *step)
+{
+    int64_t now = chain->context->now;
+    if (!(step->flags & STEP_TRIED)) { /* it begins */
+        step->flags |= STEP_TRIED;
+        chain->wake = step->offset < HEAP_NEVER - now ? now + step->offset : HEAP_NEVER - 1;
+        return CHAIN_WAITS;
+    }
+    step_done(chain, 0);
+    return CHAIN_GO_ON;
+}
+
+/* A socket that an accept or a connect made is the chain's. */
+void took_socket(errand_chain *chain, struct step *step)
+{
+    int64_t result = chain->op.result;
+    bool made = step->kind == ERRAND_STEP_ACCEPT || step->socket < 0;
+    if (result < 0) {
+        step_failed(chain, (int)result);
+        return;
+    }
+    if (made)
+        file_gained(chain, step, (int)result, FILE_SOCKET);
+    step_done(chain, made ? result : step->socket);
+}

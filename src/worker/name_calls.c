@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The calls on names. Only openat2(2) can confine a path, so the directory of the last name is opened first, beneath
+ * the root; the call itself then gets a single name, which leads nowhere else.
+ */
+#include "worker/run.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct parent {
+    int fd;
+    bool opened;
+    const char *name;
+};
+
+/* Returns 0, a negative errno, RUN_CROSSES. */
+static int find_parent(struct file_run *run, unsigned place, const char *path, struct parent *parent)
+{
+    size_t length = strlen(path);
+    while (length > 0 && path[length - 1] == '/')
+        length--;
+    while (length > 0 && path[length - 1] != '/')
+        length--;
+    *parent = (struct parent){.fd = run_directory(&run->places[place]), .name = path + length};
+    if (length == 0)
+        return 0;
+    char directory[PATH_MAX];
+    memcpy(directory, path, length); /* a path is shorter than PATH_MAX: the builder checks */
+    directory[length] = 0;
+    int fd = run_open(run, place, directory, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    if (fd == RUN_CROSSES)
+        run->crossing.path = path; /* as long as the run; its directory's text is part of it */
+    if (fd < 0)
+        return fd;
+    parent->fd = fd;
+    parent->opened = true;
+    return 0;
+}
+
+static void leave_parent(const struct parent *parent)
+{
+    if (parent->opened)
+        close(parent->fd);
+}
+
+static int64_t of_two_names(const struct run_call *call, const struct parent *from, const struct parent *to)
+{
+    if (call->kind == ERRAND_STEP_RENAME)
+        return renameat2(from->fd, from->name, to->fd, to->name, call->flags);
+    return linkat(from->fd, from->name, to->fd, to->name, 0);
+}
+
+static int64_t link_file(struct file_run *run, const struct run_call *call, const struct parent *to)
+{
+    char link[40];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", run->files[call->file].fd);
+    return linkat(AT_FDCWD, link, to->fd, to->name, AT_SYMLINK_FOLLOW);
+}
+
+static int64_t of_one_name(struct file_run *run, const struct run_call *call, const struct parent *at)
+{
+    switch ((enum errand_step_kind)call->kind) {
+    case ERRAND_STEP_UNLINK: return unlinkat(at->fd, at->name, 0);
+    case ERRAND_STEP_RMDIR: return unlinkat(at->fd, at->name, AT_REMOVEDIR);
+    case ERRAND_STEP_MKDIR: return mkdirat(at->fd, at->name, call->mode);
+    case ERRAND_STEP_MKNOD: return mknodat(at->fd, at->name, call->mode, (dev_t)call->offset);
+    case ERRAND_STEP_READ_LINK: return readlinkat(at->fd, at->name, call->value, (size_t)call->length);
+    case ERRAND_STEP_SYMLINK: return symlinkat(call->path, at->fd, at->name);
+    case ERRAND_STEP_LINK_FILE: return link_file(run, call, at);
+    default: errno = EINVAL; return -1;
+    }
+}
+
+int64_t run_name_call(struct file_run *run, struct run_call *call)
+{
+    bool two = call->kind == ERRAND_STEP_RENAME || call->kind == ERRAND_STEP_LINK;
+    bool only_to = call->kind == ERRAND_STEP_SYMLINK || call->kind == ERRAND_STEP_LINK_FILE;
+    struct parent from = {.fd = -1}, to = {.fd = -1};
+    int64_t result = only_to ? 0 : find_parent(run, call->place, call->path, &from);
+    if (result == 0 && (two || only_to))
+        result = find_parent(run, call->to_place, call->to_path, &to);
+    if (result == 0) {
+        result = two ? of_two_names(call, &from, &to) : of_one_name(run, call, only_to ? &to : &from);
+        if (result < 0)
+            result = -errno;
+    }
+    leave_parent(&from);
+    leave_parent(&to);
+    return result;
+}

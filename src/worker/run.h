@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* A run on a worker: run.c has its course, file_calls.c the calls on open files, name_calls.c those on names. */
+#ifndef WORKER_RUN_H
+#define WORKER_RUN_H
+
+#include <fcntl.h>
+
+#include "chain/file_run.h"
+#include "worker/mounts.h"
+
+/* First: makes the run independent of the caller's descriptors, which he may close as soon as he has his event. Does
+ * not wait. Returns 0, -EBADF, -EMFILE. */
+int run_begin(struct file_run *run);
+
+/* Performs the calls that are left. Returns true: a path leads onto another mount, take the run to that lane. */
+bool run_perform(struct file_run *run, struct mounts *mounts);
+
+/* Drops where its paths begin: references to roots, which may have to be closed then, and directories. */
+void run_drop_places(struct file_run *run);
+
+/* Closes its duplicates of the caller's files, and its own files too. May wait. */
+void run_drop_files(struct file_run *run, bool own);
+
+/* ---- among the three files */
+
+/* The path of a call led onto another mount: see run->crossing. No errno. */
+#define RUN_CROSSES (-5000)
+
+static inline int run_directory(const struct run_place *place)
+{
+    return place->root ? place->root->fd : place->dir_fd;
+}
+
+/* Opens a path of the run's. Returns the descriptor, a negative errno, RUN_CROSSES. */
+int run_open(struct file_run *run, unsigned place, const char *path, int flags, unsigned mode);
+
+/* Performs a call. Returns its result, a negative errno, RUN_CROSSES. */
+int64_t run_call(struct file_run *run, struct run_call *call);
+int64_t run_name_call(struct file_run *run, struct run_call *call);
+int64_t run_copy(struct file_run *run, struct run_call *call);
+
+#endif
