@@ -457,6 +457,24 @@ ERRAND_API int errand_step_work(errand_chain *chain, errand_work function, void 
 /* If the step fails, the chain goes on; the step's result is the error. Returns 0, -EINVAL. */
 ERRAND_API int errand_step_optional(errand_chain *chain, int step);
 
+struct errand_pieces {
+    const char *in;  /* what is there to be filtered: move it on by what you took */
+    size_t in_length;
+    char *out;       /* where the outcome goes: move it on by what you put there */
+    size_t out_room; /* at least 4096 at first */
+    int end;         /* no more comes after this: put out what you have held back */
+};
+
+/*
+ * Has the bytes of a sendfile or receive-file step pass through filter(context, pieces), for encryption, conversion,
+ * hashing. It takes all or a part of the input, makes output, and returns 0, or a negative errno, which fails the step.
+ * It is called again until it has taken all and left room in the output. The head of a sendfile step does not pass
+ * through. flags: ERRAND_ON_WORKER. Returns 0; -EINVAL: not such a step.
+ */
+#define ERRAND_ON_WORKER 1u /* call it on a worker thread: see errand_step_work() for what that means for its end */
+typedef int (*errand_filter)(void *context, struct errand_pieces *pieces);
+ERRAND_API int errand_step_filter(errand_chain *chain, int step, errand_filter filter, void *context, unsigned flags);
+
 /* If the chain succeeds, event.fd is the descriptor of file, an ERRAND_SLOT, and it is yours. At most one a chain. */
 ERRAND_API int errand_step_hand_over(errand_chain *chain, int file);
 
@@ -474,7 +492,7 @@ struct errand_submit {
     void *user_data;     /* comes back in the event */
     int64_t timeout_ns;  /* deadline for the whole chain, from now: -ETIMEDOUT on any filesystem and any peer */
     int64_t stall_ns;    /* ends it, -ETIMEDOUT, when for so long no step ended and no byte moved */
-    uint64_t bytes_per_second; /* what it sends and receives is slowed down to this; 0: as fast as it goes */
+    uint64_t bytes_per_second; /* what it sends and receives on sockets is slowed down to this; 0: no limit */
 };
 
 /*

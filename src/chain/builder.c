@@ -2,6 +2,7 @@
 /* Describing a chain: the errand_step_...() functions append to its table of steps. Here: what they share, the steps of
  * sockets, and those of time and of the caller's own. */
 #include "chain/builder.h"
+#include "chain/filter.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,6 +34,7 @@ static void leave_root(errand_chain *chain, struct root *root)
 
 void chain_release(errand_chain *chain)
 {
+    filters_free(chain);
     for (uint64_t left = chain->rooted; left; left &= left - 1)
         leave_root(chain, chain->steps[__builtin_ctzll(left)].root);
     for (uint64_t left = chain->to_rooted; left; left &= left - 1)

@@ -130,7 +130,8 @@ struct errand_chain {
     size_t buffer_size, start, end;
     int64_t deadline, stall_ns;
     int64_t wake;  /* nothing is done before; 0: at once */
-    uint64_t rate; /* bytes a second; 0: no limit */
+    uint64_t rate; /* bytes a second on sockets; 0: no limit */
+    int64_t paid;  /* what was moved is within the rate from then on */
     struct filter *filters;
     char paths[CHAIN_PATH_ROOM];
     struct step steps[];
@@ -224,6 +225,25 @@ static inline bool file_closes_inline(const struct step *file)
     return (file->facts & FILE_SOCKET) || ((file->facts & FILE_INLINE) && !(file->facts & FILE_UNLINKED));
 }
 
+/* Whether the chain has to wait before it may move more: until chain->wake. */
+static inline bool chain_is_ahead(errand_chain *chain)
+{
+    if (chain->paid <= chain->context->now)
+        return false;
+    chain->wake = chain->paid;
+    return true;
+}
+
+/* The most that may be moved at once, so that a slow chain moves a little often. */
+static inline size_t chain_ration(const errand_chain *chain, size_t length)
+{
+    size_t most = chain->rate ? chain->rate / 16 + 1024 : length;
+    return length < most ? length : most;
+}
+
+/* Bytes were moved on a socket. */
+void chain_pay(errand_chain *chain, uint64_t bytes);
+
 /* Of a step that moves bytes or entries: how many until now. */
 static inline uint64_t so_far(const struct step *step)
 {
@@ -242,6 +262,7 @@ bool opens_quietly(const struct step *open);
 /* gather.c: runs for a worker. */
 enum chain_next plan_on_worker(errand_chain *chain);
 enum chain_next plan_fill(errand_chain *chain, struct step *file, int64_t offset, size_t lead, size_t length);
+enum chain_next plan_work(errand_chain *chain, errand_work work, void *context);
 enum chain_next plan_flush(errand_chain *chain, struct step *file, int64_t offset);
 
 /* took_run.c */

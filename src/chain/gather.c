@@ -382,3 +382,18 @@ enum chain_next plan_flush(errand_chain *chain, struct step *file, int64_t offse
     chain->start = chain->end = 0;
     return hand(chain, run);
 }
+
+/* A function of ours for the current step, which calls the caller's. */
+enum chain_next plan_work(errand_chain *chain, errand_work work, void *context)
+{
+    struct file_run *run = run_new();
+    if (!run)
+        return no_memory(chain, NULL);
+    struct run_call *call = run_next_call(run, ERRAND_STEP_WORK, chain->current);
+    call->optional = true; /* its error is the filter's: see took_run.c */
+    call->work = work;
+    call->context = context;
+    run->count++;
+    run->lane = LANE_WORK;
+    return hand(chain, run);
+}

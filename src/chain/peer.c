@@ -11,6 +11,15 @@ static enum chain_next do_op(errand_chain *chain, enum op_kind kind)
     return CHAIN_DO;
 }
 
+void chain_pay(errand_chain *chain, uint64_t bytes)
+{
+    if (chain->rate == 0)
+        return;
+    int64_t from = chain->paid > chain->context->now ? chain->paid : chain->context->now;
+    __uint128_t time = (__uint128_t)bytes * (uint64_t)ERRAND_SECOND / chain->rate;
+    chain->paid = time < (uint64_t)(HEAP_NEVER / 2 - from) ? from + (int64_t)time : HEAP_NEVER / 2;
+}
+
 enum chain_next send_next(errand_chain *chain, struct step *step)
 {
     uint64_t sent = so_far(step);
@@ -18,10 +27,12 @@ enum chain_next send_next(errand_chain *chain, struct step *step)
         step_done(chain, (int64_t)sent);
         return CHAIN_GO_ON;
     }
+    if (chain_is_ahead(chain))
+        return CHAIN_WAITS;
     struct op *op = &chain->op;
     op->socket = chain_descriptor(chain, step->socket);
     op->data = (const char *)step->data + sent;
-    op->length = step->length - sent;
+    op->length = chain_ration(chain, step->length - sent);
     op->flags = step->flags & ERRAND_MORE ? MSG_MORE : 0;
     op->close_first = -1;
     return do_op(chain, OP_SEND);
@@ -34,10 +45,12 @@ enum chain_next receive_next(errand_chain *chain, struct step *step)
         step_done(chain, (int64_t)received);
         return CHAIN_GO_ON;
     }
+    if (chain_is_ahead(chain))
+        return CHAIN_WAITS;
     struct op *op = &chain->op;
     op->socket = chain_descriptor(chain, step->socket);
     op->buffer = (char *)step->buffer + received;
-    op->length = step->length - received;
+    op->length = chain_ration(chain, step->length - received);
     op->flags = 0;
     return do_op(chain, OP_RECEIVE);
 }
@@ -51,6 +64,7 @@ void took_peer_bytes(errand_chain *chain, struct step *step)
     }
     step->result = (int64_t)so_far(step) + n;
     chain->moved += (uint64_t)n;
+    chain_pay(chain, (uint64_t)n);
     if (n > 0 || step->kind == ERRAND_STEP_SEND)
         return;
     if (step->flags & ERRAND_EXACT)

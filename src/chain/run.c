@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Running a chain: from one step to the next, and the end. */
-#include "chain/chain.h"
+#include "chain/filter.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -242,6 +242,7 @@ static enum chain_next step_next(errand_chain *chain, struct step *step)
 static enum chain_next ending_next(errand_chain *chain)
 {
     chain_buffer_free(chain);
+    filters_free(chain);
     for (unsigned i = 0; chain->files > 0 && i < chain->steps_count; i++) {
         struct step *file = &chain->steps[i];
         if (!(file->facts & FILE_OWNED))

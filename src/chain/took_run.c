@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A run is back from its worker: its results become those of the steps, its files the chain's again. */
-#include "chain/chain.h"
+#include "chain/filter.h"
 
 #include <errno.h>
 #include <stddef.h>
@@ -153,6 +153,12 @@ static void took_call(errand_chain *chain, struct file_run *run, const struct ru
             step_done(chain, call->result);
         else
             took_written(chain, step, run->moved);
+        return;
+    case ERRAND_STEP_WORK:
+        if (step->flags & STEP_FILTERED)
+            filter_took(chain, filter_of(chain, step), call->result);
+        else
+            step_done(chain, call->result);
         return;
     case ERRAND_STEP_COPY: took_copied(chain, step, call); return;
     case ERRAND_STEP_LIST: took_list(chain, step, call); return;

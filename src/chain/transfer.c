@@ -4,7 +4,7 @@
  * of the library's; only the queue's thread touches the caller's memory and sockets, so that a deadline needs to wait
  * for nobody.
  */
-#include "chain/chain.h"
+#include "chain/filter.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -97,6 +97,8 @@ static void filled(errand_chain *chain, struct step *step, size_t moved)
     chain->end = step->length - step->head_sent + moved;
     step->head_sent = (uint32_t)step->length;
     step->file_sent += moved;
+    if (step->flags & STEP_FILTERED)
+        filter_feed(chain, filter_of(chain, step), moved);
 }
 
 void took_read(errand_chain *chain, struct step *step)
@@ -164,7 +166,7 @@ static enum chain_next send_bytes(errand_chain *chain, struct step *step, const 
     op->kind = OP_SEND;
     op->socket = chain_descriptor(chain, step->socket);
     op->data = data;
-    op->length = length;
+    op->length = chain_ration(chain, length);
     op->flags = more ? MSG_MORE : 0;
     op->close_first = -1;
     return CHAIN_DO;
@@ -183,8 +185,10 @@ static void close_with_last_send(errand_chain *chain, struct step *file)
 static enum chain_next send_buffer(errand_chain *chain, struct step *step, struct step *file)
 {
     uint64_t left = file_left(step, file);
-    send_bytes(chain, step, file, chain->buffer + chain->start, chain->end - chain->start, left);
-    if (left == 0)
+    size_t length = chain->end - chain->start;
+    bool filtered = step->flags & STEP_FILTERED; /* what it will still put out nobody knows: nothing is held back */
+    send_bytes(chain, step, file, chain->buffer + chain->start, length, filtered ? 0 : left);
+    if (left == 0 && !filtered && chain->op.length == length)
         close_with_last_send(chain, file);
     return CHAIN_DO;
 }
@@ -201,7 +205,7 @@ static enum chain_next sendfile_piece(errand_chain *chain, struct step *step, st
     op->kind = OP_SENDFILE;
     op->fd = file->fd;
     op->offset = step->offset + (int64_t)step->file_sent;
-    op->length = left < SENDFILE_PIECE ? (size_t)left : SENDFILE_PIECE;
+    op->length = chain_ration(chain, left < SENDFILE_PIECE ? (size_t)left : SENDFILE_PIECE);
     return CHAIN_DO;
 }
 
@@ -241,6 +245,8 @@ static enum chain_next sendfile_ended(errand_chain *chain, struct step *step)
 enum chain_next sendfile_next(errand_chain *chain, struct step *step)
 {
     struct step *file = chain_file(chain, step);
+    if (chain_is_ahead(chain))
+        return CHAIN_WAITS;
     if (chain->start < chain->end)
         return send_buffer(chain, step, file);
     if ((file->facts & FILE_INLINE) && !(file->facts & FILE_KNOWN)) {
@@ -249,12 +255,16 @@ enum chain_next sendfile_next(errand_chain *chain, struct step *step)
     }
     uint64_t left = file_left(step, file);
     size_t head = step->length - step->head_sent;
+    struct filter *filter = step->flags & STEP_FILTERED ? filter_of(chain, step) : NULL;
+    if (filter && head == 0 && filter_is_busy(filter, left == 0))
+        return filter_next(chain, filter, left == 0);
     if (left == 0 && head == 0)
         return sendfile_ended(chain, step);
     /* Measured (DESIGN's table): below 64 KiB read and send cost what sendfile(2) costs, and take the head along. */
     bool by_kernel =
         reads_inline(file) && left > BUFFER_MIDDLE && file->bytes != BYTES_UNTOLD && !(file->facts & FILE_NO_SENDFILE);
-    if (head > 0 && (by_kernel || left == 0 || head > BUFFER_SMALL / 2))
+    by_kernel = by_kernel && !filter;
+    if (head > 0 && (by_kernel || filter || left == 0 || head > BUFFER_SMALL / 2))
         return send_bytes(chain, step, file, (const char *)step->data + step->head_sent, head, left);
     if (by_kernel && !(step->flags & STEP_TRIED))
         return sendfile_piece(chain, step, file, left);
@@ -265,6 +275,7 @@ static void took_sent(errand_chain *chain, struct step *step, int64_t sent)
 {
     step->result = (int64_t)so_far(step) + sent;
     chain->moved += (uint64_t)sent;
+    chain_pay(chain, (uint64_t)sent);
     if (chain->op.kind == OP_SENDFILE) {
         step->file_sent += (uint64_t)sent;
         if (sent == 0)
@@ -307,8 +318,17 @@ enum chain_next receive_file_next(errand_chain *chain, struct step *step)
 {
     uint64_t left = (uint64_t)(step->range == ERRAND_TO_END ? INT64_MAX - step->offset : step->range) - step->file_sent;
     size_t held = chain->end - chain->start;
-    bool ended = left == 0 || (step->flags & STEP_FILE_ENDED);
-    if (held > 0 && (ended || chain->end == chain->buffer_size))
+    bool ended = left == 0 || (step->flags & STEP_FILE_ENDED), full = held > 0 && chain->end == chain->buffer_size;
+    struct filter *filter = step->flags & STEP_FILTERED ? filter_of(chain, step) : NULL;
+    if (filter && filter->puts_out && held > 0)
+        return plan_flush(chain, chain_file(chain, step), step->offset + (int64_t)so_far(step));
+    if (filter && held > 0 && (ended || full)) {
+        filter_feed(chain, filter, held);
+        held = 0;
+    }
+    if (filter && held == 0 && filter_is_busy(filter, ended))
+        return filter_next(chain, filter, ended);
+    if (!filter && held > 0 && (ended || full))
         return plan_flush(chain, chain_file(chain, step), step->offset + (int64_t)so_far(step));
     if (ended) {
         chain_buffer_free(chain);
@@ -318,6 +338,8 @@ enum chain_next receive_file_next(errand_chain *chain, struct step *step)
             step_done(chain, (int64_t)so_far(step));
         return CHAIN_GO_ON;
     }
+    if (chain_is_ahead(chain))
+        return CHAIN_WAITS;
     if (held == 0 && !chain_buffer(chain, left < BUFFER_LARGE ? (size_t)left : BUFFER_LARGE)) {
         step_failed(chain, -ENOMEM);
         return CHAIN_GO_ON;
@@ -327,7 +349,7 @@ enum chain_next receive_file_next(errand_chain *chain, struct step *step)
     op->kind = OP_RECEIVE;
     op->socket = chain_descriptor(chain, step->socket);
     op->buffer = chain->buffer + chain->end;
-    op->length = left < room ? (size_t)left : room;
+    op->length = chain_ration(chain, left < room ? (size_t)left : room);
     op->flags = 0;
     return CHAIN_DO;
 }
@@ -342,6 +364,7 @@ void took_received(errand_chain *chain, struct step *step)
     } else {
         chain->end += (size_t)n;
         step->file_sent += (uint64_t)n;
+        chain_pay(chain, (uint64_t)n);
     }
 }
 
@@ -350,4 +373,6 @@ void took_flushed(errand_chain *chain, struct step *step, size_t moved)
     step->result = (int64_t)(so_far(step) + moved);
     chain->moved += moved;
     chain->start = chain->end = 0;
+    if (step->flags & STEP_FILTERED)
+        filter_of(chain, step)->puts_out = false;
 }
