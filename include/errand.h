@@ -133,7 +133,7 @@ struct errand_event {
     uint16_t step_kind; /* its kind, for errand_step_name(); 0 without one */
     int32_t fd;         /* the descriptor that is now yours, or -1 */
     uint64_t bytes;     /* chain: moved by all its steps, for a socket those it accepted; valid with an error too */
-    const void *data;
+    const void *data;   /* chain: what a load step read, valid until the next wait */
 };
 
 /*
@@ -224,6 +224,8 @@ enum errand_step_kind {
     ERRAND_STEP_POLL,
     ERRAND_STEP_SLEEP,
     ERRAND_STEP_WORK,
+    ERRAND_STEP_REPLACE,
+    ERRAND_STEP_LOAD,
 };
 
 /* The name of a step's kind, "open" for ERRAND_STEP_OPEN; "unknown step" for others. Static storage. */
@@ -287,6 +289,13 @@ ERRAND_API int errand_step_stat(errand_chain *chain, int file, struct errand_sta
  */
 ERRAND_API int errand_step_read(errand_chain *chain, int file, void *buffer, size_t length, int64_t offset,
                                 unsigned flags);
+
+/*
+ * Reads a file whole, from its beginning, into memory of the library's: event.data, event.bytes, valid until the next
+ * wait; NULL if the chain fails. -EFBIG: it has more than `most` bytes (at most 1 GiB). Result: the bytes. At most one a
+ * chain.
+ */
+ERRAND_API int errand_step_load(errand_chain *chain, int file, size_t most);
 
 /* Closes a file that the chain opened (-EINVAL at run time: already closed). Files left open are closed anyway. */
 ERRAND_API int errand_step_close(errand_chain *chain, int file);
@@ -407,6 +416,15 @@ ERRAND_API int errand_step_link(errand_chain *chain, int from_dir_fd, const char
                                 const char *to);
 /* Gives an open file, perhaps one of O_TMPFILE, a name. Needs /proc. */
 ERRAND_API int errand_step_link_file(errand_chain *chain, int file, int dir_fd, const char *path);
+#define ERRAND_TEMPORARY ".errand-" /* how the temporary names begin that a killed process may have left */
+
+/*
+ * Gives an open file, perhaps one of O_TMPFILE, the name path, at once in the place of what has it, if anything has:
+ * whoever looks sees the old file or the new one. Needs /proc. Not undone half way: cancel and deadline end the chain,
+ * the step is performed or not.
+ */
+ERRAND_API int errand_step_replace(errand_chain *chain, int file, int dir_fd, const char *path);
+
 /* Makes a symlink that says target. */
 ERRAND_API int errand_step_symlink(errand_chain *chain, const char *target, int dir_fd, const char *path);
 /* What a symlink says, cut off at size, without a final NUL. Result: the bytes. */
@@ -477,6 +495,10 @@ ERRAND_API int errand_step_filter(errand_chain *chain, int step, errand_filter f
 
 /* If the chain succeeds, event.fd is the descriptor of file, an ERRAND_SLOT, and it is yours. At most one a chain. */
 ERRAND_API int errand_step_hand_over(errand_chain *chain, int file);
+
+/* Memory for a chain's own use, such as the context of a call step: zeroed, aligned for any type, freed when the chain's
+ * event is fetched, or with the chain. NULL: no memory. */
+ERRAND_API void *errand_chain_memory(errand_chain *chain, size_t size);
 
 /* In a call step: drops the steps that would follow it. Returns 0; -EPERM outside a call step. */
 ERRAND_API int errand_chain_drop_following(errand_chain *chain);
@@ -560,6 +582,88 @@ struct errand_read_file {
 
 /* Submits it. Errors as errand_submit(), -EAGAIN. */
 ERRAND_API int errand_read_file(errand_queue *queue, const struct errand_read_file *job, errand_id *id);
+
+/* Reads a small file whole into memory of the library's: see errand_step_load(). */
+struct errand_load_file {
+    size_t size;
+    int dir_fd;
+    const char *path;
+    size_t most;          /* -EFBIG beyond */
+    int64_t timeout_ns, stall_ns;
+    void *user_data;
+};
+
+/* Submits it. event.data, event.bytes: the file, until the next wait. Errors as errand_submit(), -EAGAIN. */
+ERRAND_API int errand_load_file(errand_queue *queue, const struct errand_load_file *job, errand_id *id);
+
+#define ERRAND_NEW 16u  /* write, copy, receive: -EEXIST if there is such a file; else it is emptied first */
+#define ERRAND_SYNC 32u /* the event comes when the disk keeps the data (but see replace: the name may still be lost) */
+
+/* Writes a file, which is made if there is none: open, write, sync if asked, close. */
+struct errand_write_file {
+    size_t size;
+    int dir_fd;
+    unsigned mode;        /* of a new file */
+    const char *path;
+    const void *data;
+    size_t length;
+    unsigned flags;       /* ERRAND_NEW, ERRAND_SYNC */
+    int64_t timeout_ns, stall_ns;
+    void *user_data;
+};
+
+/* Submits it. event.bytes: written. Errors as errand_submit(), -EAGAIN. */
+ERRAND_API int errand_write_file(errand_queue *queue, const struct errand_write_file *job, errand_id *id);
+
+/*
+ * Replaces a file, or makes it, durably and at once: before the event the file is the old or the new one, always whole;
+ * after it the new one survives a power cut. An unnamed temporary file (O_TMPFILE) in the same directory, write, sync,
+ * a name, sync of the directory; where the filesystem has no O_TMPFILE a named one, removed if anything fails, but not
+ * if the chain is cancelled or out of time. A kill may leave a name that begins with ERRAND_TEMPORARY.
+ */
+struct errand_replace_file {
+    size_t size;
+    int dir_fd;
+    unsigned mode;
+    const char *path;
+    const void *data;
+    size_t length;
+    int64_t timeout_ns, stall_ns;
+    void *user_data;
+};
+
+/* Submits it. event.bytes: written. Errors as errand_submit(), -EAGAIN. */
+ERRAND_API int errand_replace_file(errand_queue *queue, const struct errand_replace_file *job, errand_id *id);
+
+/* Copies a file's contents (holes stay holes) and permission bits. */
+struct errand_copy_file {
+    size_t size;
+    int from_dir_fd, to_dir_fd;
+    const char *from, *to;
+    unsigned flags;       /* ERRAND_NEW, ERRAND_SYNC */
+    int64_t timeout_ns, stall_ns;
+    void *user_data;
+};
+
+/* Submits it. event.bytes: copied, holes included. Errors as errand_submit(), -EAGAIN. */
+ERRAND_API int errand_copy_file(errand_queue *queue, const struct errand_copy_file *job, errand_id *id);
+
+/* Receives a file from a socket: open, receive-file, sync if asked, close. */
+struct errand_receive_file {
+    size_t size;
+    int dir_fd;
+    int socket;
+    unsigned mode;        /* of a new file */
+    unsigned flags;       /* ERRAND_EXACT, ERRAND_NEW, ERRAND_SYNC */
+    const char *path;
+    int64_t offset;       /* not 0: what is before it stays */
+    int64_t length;       /* or ERRAND_TO_END: of the stream */
+    int64_t timeout_ns, stall_ns;
+    void *user_data;
+};
+
+/* Submits it. event.bytes: written. Errors as errand_submit(), -EAGAIN. */
+ERRAND_API int errand_receive_file(errand_queue *queue, const struct errand_receive_file *job, errand_id *id);
 
 /* --------------------------------------------------------------------------------------------- sources */
 

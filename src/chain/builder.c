@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,7 +15,7 @@
 /* A path that did not fit into the chain's record. */
 struct long_path {
     struct long_path *next;
-    char path[];
+    _Alignas(max_align_t) char path[];
 };
 
 void chain_init(errand_chain *chain, struct chain_context *context)
@@ -35,6 +36,7 @@ static void leave_root(errand_chain *chain, struct root *root)
 void chain_release(errand_chain *chain)
 {
     filters_free(chain);
+    free(chain->loaded);
     for (uint64_t left = chain->rooted; left; left &= left - 1)
         leave_root(chain, chain->steps[__builtin_ctzll(left)].root);
     for (uint64_t left = chain->to_rooted; left; left &= left - 1)
@@ -290,6 +292,16 @@ int errand_step_optional(errand_chain *chain, int step)
         return -EINVAL;
     chain->steps[step].flags |= STEP_OPTIONAL;
     return 0;
+}
+
+void *errand_chain_memory(errand_chain *chain, size_t size)
+{
+    struct long_path *memory = chain && size < SIZE_MAX / 2 ? calloc(1, sizeof *memory + size) : NULL;
+    if (!memory)
+        return NULL;
+    memory->next = chain->long_paths;
+    chain->long_paths = memory;
+    return memory->path;
 }
 
 int errand_chain_drop_following(errand_chain *chain)

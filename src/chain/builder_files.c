@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define ALTERNATIVES_LIMIT 16
+#define LOAD_LIMIT         ((size_t)1 << 30)
 #define ATTRIBUTE_LIMIT    65536 /* as the kernel's XATTR_SIZE_MAX, XATTR_LIST_MAX */
 
 static unsigned open_flags_of(int flags)
@@ -117,6 +118,20 @@ int errand_step_read(errand_chain *chain, int file, void *buffer, size_t length,
     step->length = length;
     step->offset = offset;
     note_path(chain, step);
+    return builder_appended(chain);
+}
+
+int errand_step_load(errand_chain *chain, int file, size_t most)
+{
+    struct step *step = builder_append(chain, ERRAND_STEP_LOAD, 0, 0);
+    if (!step)
+        return chain->sticky;
+    for (unsigned i = 0; i < chain->steps_count; i++)
+        if (chain->steps[i].kind == ERRAND_STEP_LOAD)
+            return builder_stick(chain, -EINVAL);
+    if (!builder_file(chain, step, file, false) || most > LOAD_LIMIT)
+        return builder_stick(chain, -EINVAL);
+    step->range = (int64_t)most;
     return builder_appended(chain);
 }
 

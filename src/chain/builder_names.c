@@ -62,14 +62,24 @@ int errand_step_link(errand_chain *chain, int from_dir_fd, const char *from, int
     return with_two(chain, ERRAND_STEP_LINK, from_dir_fd, from, to_dir_fd, to, 0);
 }
 
-int errand_step_link_file(errand_chain *chain, int file, int dir_fd, const char *path)
+static int name_file(errand_chain *chain, enum errand_step_kind kind, int file, int dir_fd, const char *path)
 {
-    struct step *step = builder_append(chain, ERRAND_STEP_LINK_FILE, 0, 0);
+    struct step *step = builder_append(chain, kind, 0, 0);
     if (!step)
         return chain->sticky;
     if (!builder_file(chain, step, file, false))
         return builder_stick(chain, -EINVAL);
     return take_to(chain, step, dir_fd, path) ? builder_appended(chain) : chain->sticky;
+}
+
+int errand_step_link_file(errand_chain *chain, int file, int dir_fd, const char *path)
+{
+    return name_file(chain, ERRAND_STEP_LINK_FILE, file, dir_fd, path);
+}
+
+int errand_step_replace(errand_chain *chain, int file, int dir_fd, const char *path)
+{
+    return name_file(chain, ERRAND_STEP_REPLACE, file, dir_fd, path);
 }
 
 int errand_step_symlink(errand_chain *chain, const char *target, int dir_fd, const char *path)

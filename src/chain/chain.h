@@ -133,6 +133,7 @@ struct errand_chain {
     uint64_t rate; /* bytes a second on sockets; 0: no limit */
     int64_t paid;  /* what was moved is within the rate from then on */
     struct filter *filters;
+    void *loaded; /* what a load step reads to: the caller's with the event */
     char paths[CHAIN_PATH_ROOM];
     struct step steps[];
 };
@@ -261,15 +262,17 @@ bool opens_quietly(const struct step *open);
 
 /* gather.c: runs for a worker. */
 enum chain_next plan_on_worker(errand_chain *chain);
-enum chain_next plan_fill(errand_chain *chain, struct step *file, int64_t offset, size_t lead, size_t length);
+enum chain_next plan_fill(errand_chain *chain, int64_t offset, size_t lead, size_t length);
+enum chain_next plan_look(errand_chain *chain);
 enum chain_next plan_work(errand_chain *chain, errand_work work, void *context);
-enum chain_next plan_flush(errand_chain *chain, struct step *file, int64_t offset);
+enum chain_next plan_flush(errand_chain *chain, int64_t offset);
 
 /* took_run.c */
 void took_run(errand_chain *chain);
 
 /* transfer.c: the steps that move bytes. */
 enum chain_next read_next(errand_chain *chain, struct step *step);
+enum chain_next load_next(errand_chain *chain, struct step *step);
 enum chain_next sendfile_next(errand_chain *chain, struct step *step);
 enum chain_next receive_file_next(errand_chain *chain, struct step *step);
 void took_received(errand_chain *chain, struct step *step);

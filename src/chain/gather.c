@@ -170,6 +170,7 @@ static bool add_names(struct gathering *g, const struct step *step, struct run_c
         return keep(g, step->path, strlen(step->path) + 1, &call->path) &&
                use_path(g, step->to_root, step->to, step->to_path, &call->to_path, &call->to_place);
     case ERRAND_STEP_LINK_FILE:
+    case ERRAND_STEP_REPLACE:
         return use_path(g, step->to_root, step->to, step->to_path, &call->to_path, &call->to_place);
     case ERRAND_STEP_READ_LINK:
         call->length = (int64_t)step->size;
@@ -207,7 +208,9 @@ static bool takes_file(const struct step *step)
     case ERRAND_STEP_LIST_ATTRIBUTES:
     case ERRAND_STEP_REMOVE_ATTRIBUTE:
     case ERRAND_STEP_LIST:
-    case ERRAND_STEP_LINK_FILE: return true;
+    case ERRAND_STEP_LOAD:
+    case ERRAND_STEP_LINK_FILE:
+    case ERRAND_STEP_REPLACE: return true;
     default: return false;
     }
 }
@@ -220,6 +223,9 @@ static bool describe(struct gathering *g, struct step *step, struct run_call *ca
     switch ((enum errand_step_kind)step->kind) {
     case ERRAND_STEP_OPEN: return add_open(g, step, call, index);
     case ERRAND_STEP_STAT: return keep(g, NULL, sizeof(struct errand_stat), &call->value);
+    case ERRAND_STEP_LOAD:
+        call->kind = ERRAND_STEP_READ;
+        return step->buffer && add_read(g, step, call); /* else its size is not known yet */
     case ERRAND_STEP_READ: return add_read(g, step, call);
     case ERRAND_STEP_WRITE: return add_write(g, step, call);
     case ERRAND_STEP_COPY: return add_copy(g, step, call, index);
@@ -256,6 +262,7 @@ static bool describe(struct gathering *g, struct step *step, struct run_call *ca
     case ERRAND_STEP_RENAME:
     case ERRAND_STEP_LINK:
     case ERRAND_STEP_LINK_FILE:
+    case ERRAND_STEP_REPLACE:
     case ERRAND_STEP_SYMLINK:
     case ERRAND_STEP_READ_LINK:
     case ERRAND_STEP_UNLINK:
@@ -337,7 +344,7 @@ enum chain_next plan_on_worker(errand_chain *chain)
     return hand(chain, g.run);
 }
 
-static struct file_run *run_of_file(errand_chain *chain, struct step *file, unsigned kind, struct run_call **call)
+static struct file_run *run_of_file(errand_chain *chain, unsigned kind, struct run_call **call)
 {
     struct gathering g = {.chain = chain, .run = run_new()};
     if (!g.run)
@@ -346,16 +353,15 @@ static struct file_run *run_of_file(errand_chain *chain, struct step *file, unsi
     *call = run_next_call(g.run, kind, chain->current);
     (*call)->optional = step->flags & STEP_OPTIONAL;
     g.run->count++;
-    (void)file;
     use_file(&g, step->file, chain->current, &(*call)->file); /* the first file: there is room, and it is open */
     return g.run;
 }
 
 /* A piece of a file into the chain's buffer, behind its first `lead` bytes. */
-enum chain_next plan_fill(errand_chain *chain, struct step *file, int64_t offset, size_t lead, size_t length)
+enum chain_next plan_fill(errand_chain *chain, int64_t offset, size_t lead, size_t length)
 {
     struct run_call *call;
-    struct file_run *run = run_of_file(chain, file, ERRAND_STEP_READ, &call);
+    struct file_run *run = run_of_file(chain, ERRAND_STEP_READ, &call);
     if (!run)
         return no_memory(chain, NULL);
     run->wants_buffer = true;
@@ -367,10 +373,10 @@ enum chain_next plan_fill(errand_chain *chain, struct step *file, int64_t offset
 }
 
 /* What the chain's buffer holds into a file. */
-enum chain_next plan_flush(errand_chain *chain, struct step *file, int64_t offset)
+enum chain_next plan_flush(errand_chain *chain, int64_t offset)
 {
     struct run_call *call;
-    struct file_run *run = run_of_file(chain, file, ERRAND_STEP_WRITE, &call);
+    struct file_run *run = run_of_file(chain, ERRAND_STEP_WRITE, &call);
     if (!run)
         return no_memory(chain, NULL);
     run->lead = chain->start;
@@ -395,5 +401,16 @@ enum chain_next plan_work(errand_chain *chain, errand_work work, void *context)
     call->context = context;
     run->count++;
     run->lane = LANE_WORK;
+    return hand(chain, run);
+}
+
+/* Looks at the file of the current step, for the library's own sake. */
+enum chain_next plan_look(errand_chain *chain)
+{
+    struct run_call *call;
+    struct file_run *run = run_of_file(chain, ERRAND_STEP_STAT, &call);
+    if (!run || !(call->value = run_keep(run, NULL, sizeof(struct errand_stat))))
+        return no_memory(chain, run);
+    call->optional = false;
     return hand(chain, run);
 }

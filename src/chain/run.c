@@ -182,6 +182,8 @@ static bool has_operands(errand_chain *chain, const struct step *step)
     case ERRAND_STEP_LIST_ATTRIBUTES:
     case ERRAND_STEP_REMOVE_ATTRIBUTE:
     case ERRAND_STEP_LIST:
+    case ERRAND_STEP_LOAD:
+    case ERRAND_STEP_REPLACE:
     case ERRAND_STEP_LINK_FILE: return is_open(chain, step, step->file);
     default: return true;
     }
@@ -198,6 +200,7 @@ static enum chain_next step_next(errand_chain *chain, struct step *step)
     case ERRAND_STEP_OPEN: return plan_open(chain, step);
     case ERRAND_STEP_STAT: return stat_next(chain, step);
     case ERRAND_STEP_READ: return read_next(chain, step);
+    case ERRAND_STEP_LOAD: return load_next(chain, step);
     case ERRAND_STEP_CLOSE: return close_next(chain, step);
     case ERRAND_STEP_SEND: return send_next(chain, step);
     case ERRAND_STEP_RECEIVE: return receive_next(chain, step);
@@ -226,6 +229,7 @@ static enum chain_next step_next(errand_chain *chain, struct step *step)
     case ERRAND_STEP_RENAME:
     case ERRAND_STEP_LINK:
     case ERRAND_STEP_LINK_FILE:
+    case ERRAND_STEP_REPLACE:
     case ERRAND_STEP_SYMLINK:
     case ERRAND_STEP_READ_LINK:
     case ERRAND_STEP_UNLINK:
@@ -428,6 +432,10 @@ void chain_event(errand_chain *chain, struct errand_event *event)
         .fd = -1,
         .bytes = chain->moved,
     };
+    if (chain->error == 0) {
+        event->data = chain->loaded;
+        chain->loaded = NULL; /* the queue lends it */
+    }
     if (chain->error == 0 && chain->hand_over >= 0) {
         event->fd = chain->steps[chain->hand_over].fd;
         chain->context->descriptors--;

@@ -175,7 +175,7 @@ static void took_failure(errand_chain *chain, struct file_run *run)
     const struct run_call *call = &run->calls[run->done];
     struct step *step = &chain->steps[call->step];
     chain->current = call->step;
-    if (call->kind == ERRAND_STEP_READ && step->kind == ERRAND_STEP_READ && run->moved > 0)
+    if (call->kind == ERRAND_STEP_READ && step->kind != ERRAND_STEP_SENDFILE && run->moved > 0)
         took_file_bytes(chain, step, run->moved, run->moved);
     if (call->kind == ERRAND_STEP_WRITE && run->moved > 0)
         chain->moved += run->moved;

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -46,6 +47,8 @@ static void read_ended(errand_chain *chain, struct step *step)
     chain_buffer_free(chain);
     if (got < step->length && (step->flags & ERRAND_EXACT))
         step_failed(chain, -ENODATA);
+    else if (step->kind == ERRAND_STEP_LOAD && got == step->length)
+        step_failed(chain, -EFBIG); /* it grew meanwhile, or does not say how big it is */
     else
         step_done(chain, (int64_t)got);
 }
@@ -67,6 +70,28 @@ enum chain_next read_next(errand_chain *chain, struct step *step)
     op->length = left < BUFFER_LARGE ? left : BUFFER_LARGE;
     op->offset = step->offset + (int64_t)so_far(step);
     return CHAIN_DO;
+}
+
+/* A read into memory that is made when the file's size is known. */
+enum chain_next load_next(errand_chain *chain, struct step *step)
+{
+    struct step *file = chain_file(chain, step);
+    if (step->buffer)
+        return read_next(chain, step);
+    if (!(file->facts & FILE_KNOWN)) {
+        if (!(file->facts & FILE_INLINE))
+            return plan_look(chain);
+        plan_stat(chain, file, NULL);
+        return CHAIN_DO;
+    }
+    uint64_t most = (uint64_t)step->range, size = file->bytes == BYTES_UNTOLD ? most : file->bytes;
+    /* One more than there should be, to see the end; and it is never empty. */
+    if (size <= most)
+        step->buffer = chain->loaded = malloc((size_t)size + 1);
+    step->length = (size_t)size + 1;
+    if (!step->buffer)
+        step_failed(chain, size <= most ? -ENOMEM : -EFBIG);
+    return CHAIN_GO_ON;
 }
 
 /* How many bytes the file had behind position when it was looked at; BYTES_UNTOLD. */
@@ -113,7 +138,7 @@ void took_read(errand_chain *chain, struct step *step)
         step_failed(chain, (int)op->result);
         return;
     }
-    if (so_far(step) == 0 && step->kind == ERRAND_STEP_READ)
+    if (so_far(step) == 0 && step->kind != ERRAND_STEP_SENDFILE)
         chain->context->inline_runs++;
     if (step->kind == ERRAND_STEP_SENDFILE) {
         filled(chain, step, (size_t)op->result);
@@ -216,7 +241,7 @@ static enum chain_next fill_buffer(errand_chain *chain, struct step *step, struc
     int64_t offset = step->offset + (int64_t)step->file_sent;
     size_t length = left < BUFFER_LARGE - head ? (size_t)left : BUFFER_LARGE - head;
     if ((step->flags & STEP_TRIED) || !reads_inline(file))
-        return plan_fill(chain, file, offset, head, length);
+        return plan_fill(chain, offset, head, length);
     if (!chain_buffer(chain, head + length)) {
         step_failed(chain, -ENOMEM);
         return CHAIN_GO_ON;
@@ -321,7 +346,7 @@ enum chain_next receive_file_next(errand_chain *chain, struct step *step)
     bool ended = left == 0 || (step->flags & STEP_FILE_ENDED), full = held > 0 && chain->end == chain->buffer_size;
     struct filter *filter = step->flags & STEP_FILTERED ? filter_of(chain, step) : NULL;
     if (filter && filter->puts_out && held > 0)
-        return plan_flush(chain, chain_file(chain, step), step->offset + (int64_t)so_far(step));
+        return plan_flush(chain, step->offset + (int64_t)so_far(step));
     if (filter && held > 0 && (ended || full)) {
         filter_feed(chain, filter, held);
         held = 0;
@@ -329,7 +354,7 @@ enum chain_next receive_file_next(errand_chain *chain, struct step *step)
     if (filter && held == 0 && filter_is_busy(filter, ended))
         return filter_next(chain, filter, ended);
     if (!filter && held > 0 && (ended || full))
-        return plan_flush(chain, chain_file(chain, step), step->offset + (int64_t)so_far(step));
+        return plan_flush(chain, step->offset + (int64_t)so_far(step));
     if (ended) {
         chain_buffer_free(chain);
         if (step->range >= 0 && left > 0 && (step->flags & ERRAND_EXACT))

@@ -62,6 +62,8 @@ const char *errand_step_name(unsigned step_kind)
         [ERRAND_STEP_POLL] = "poll",
         [ERRAND_STEP_SLEEP] = "sleep",
         [ERRAND_STEP_WORK] = "work",
+        [ERRAND_STEP_REPLACE] = "replace",
+        [ERRAND_STEP_LOAD] = "load",
     };
     return step_kind < sizeof names / sizeof names[0] && names[step_kind] ? names[step_kind] : "unknown step";
 }

@@ -92,6 +92,8 @@ static void expire(errand_queue *queue)
 static void take_event(errand_queue *queue, errand_chain *chain, struct errand_event *event)
 {
     chain_event(chain, event);
+    if (event->data)
+        queue_lend(queue, (void *)event->data, true);
     event->id = slab_handle(&queue->chains, chain);
     chain_release(chain);
     slab_free(&queue->chains, chain);

@@ -169,6 +169,7 @@ int64_t run_call(struct file_run *run, struct run_call *call)
     case ERRAND_STEP_RENAME:
     case ERRAND_STEP_LINK:
     case ERRAND_STEP_LINK_FILE:
+    case ERRAND_STEP_REPLACE:
     case ERRAND_STEP_SYMLINK:
     case ERRAND_STEP_READ_LINK:
     case ERRAND_STEP_UNLINK:

@@ -9,6 +9,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -55,11 +56,33 @@ static int64_t of_two_names(const struct run_call *call, const struct parent *fr
     return linkat(from->fd, from->name, to->fd, to->name, 0);
 }
 
-static int64_t link_file(struct file_run *run, const struct run_call *call, const struct parent *to)
+static int64_t link_file(struct file_run *run, const struct run_call *call, int directory, const char *name)
 {
     char link[40];
     snprintf(link, sizeof link, "/proc/self/fd/%d", run->files[call->file].fd);
-    return linkat(AT_FDCWD, link, to->fd, to->name, AT_SYMLINK_FOLLOW);
+    return linkat(AT_FDCWD, link, directory, name, AT_SYMLINK_FOLLOW);
+}
+
+/* Where something has the name already, a temporary one comes first, and a rename puts it in its place. */
+static int64_t replace_with(struct file_run *run, const struct run_call *call, const struct parent *at)
+{
+    char temporary[40];
+    int64_t result = link_file(run, call, at->fd, at->name);
+    if (result == 0 || errno != EEXIST)
+        return result;
+    do {
+        uint64_t number;
+        if (getrandom(&number, sizeof number, GRND_INSECURE) != sizeof number)
+            number = (uint64_t)(uintptr_t)run;
+        snprintf(temporary, sizeof temporary, ERRAND_TEMPORARY "%016llx", (unsigned long long)number);
+        result = link_file(run, call, at->fd, temporary);
+    } while (result < 0 && errno == EEXIST);
+    if (result < 0 || renameat(at->fd, temporary, at->fd, at->name) == 0)
+        return result;
+    int error = errno;
+    unlinkat(at->fd, temporary, 0);
+    errno = error;
+    return -1;
 }
 
 static int64_t of_one_name(struct file_run *run, const struct run_call *call, const struct parent *at)
@@ -71,7 +94,8 @@ static int64_t of_one_name(struct file_run *run, const struct run_call *call, co
     case ERRAND_STEP_MKNOD: return mknodat(at->fd, at->name, call->mode, (dev_t)call->offset);
     case ERRAND_STEP_READ_LINK: return readlinkat(at->fd, at->name, call->value, (size_t)call->length);
     case ERRAND_STEP_SYMLINK: return symlinkat(call->path, at->fd, at->name);
-    case ERRAND_STEP_LINK_FILE: return link_file(run, call, at);
+    case ERRAND_STEP_LINK_FILE: return link_file(run, call, at->fd, at->name);
+    case ERRAND_STEP_REPLACE: return replace_with(run, call, at);
     default: errno = EINVAL; return -1;
     }
 }
@@ -79,7 +103,8 @@ static int64_t of_one_name(struct file_run *run, const struct run_call *call, co
 int64_t run_name_call(struct file_run *run, struct run_call *call)
 {
     bool two = call->kind == ERRAND_STEP_RENAME || call->kind == ERRAND_STEP_LINK;
-    bool only_to = call->kind == ERRAND_STEP_SYMLINK || call->kind == ERRAND_STEP_LINK_FILE;
+    bool only_to =
+        call->kind == ERRAND_STEP_SYMLINK || call->kind == ERRAND_STEP_LINK_FILE || call->kind == ERRAND_STEP_REPLACE;
     struct parent from = {.fd = -1}, to = {.fd = -1};
     int64_t result = only_to ? 0 : find_parent(run, call->place, call->path, &from);
     if (result == 0 && (two || only_to))
