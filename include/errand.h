@@ -292,8 +292,8 @@ ERRAND_API int errand_step_read(errand_chain *chain, int file, void *buffer, siz
 
 /*
  * Reads a file whole, from its beginning, into memory of the library's: event.data, event.bytes, valid until the next
- * wait; NULL if the chain fails. -EFBIG: it has more than `most` bytes (at most 1 GiB). Result: the bytes. At most one a
- * chain.
+ * wait; NULL if the chain fails. -EFBIG: it has more than `most` bytes (at most 1 GiB). Result: the bytes. At most one
+ * in a chain.
  */
 ERRAND_API int errand_step_load(errand_chain *chain, int file, size_t most);
 
@@ -496,8 +496,8 @@ ERRAND_API int errand_step_filter(errand_chain *chain, int step, errand_filter f
 /* If the chain succeeds, event.fd is the descriptor of file, an ERRAND_SLOT, and it is yours. At most one a chain. */
 ERRAND_API int errand_step_hand_over(errand_chain *chain, int file);
 
-/* Memory for a chain's own use, such as the context of a call step: zeroed, aligned for any type, freed when the chain's
- * event is fetched, or with the chain. NULL: no memory. */
+/* Memory for a chain's own use, such as the context of a call step: zeroed, aligned for any type, freed when the
+ * chain's event is fetched, or with the chain. NULL: no memory. */
 ERRAND_API void *errand_chain_memory(errand_chain *chain, size_t size);
 
 /* In a call step: drops the steps that would follow it. Returns 0; -EPERM outside a call step. */
