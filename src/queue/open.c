@@ -2,6 +2,7 @@
 /* Opening and closing a queue, and what it says of itself. */
 #include "queue/queue.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -170,6 +171,16 @@ static void bring_back(errand_queue *queue)
                          container_of(container_of(queue->ready.next, struct op, node), struct errand_chain, op));
 }
 
+/* The ledger is empty. What is stuck in the kernel keeps its transfer buffers, and nothing else. */
+static void assert_nothing_left(const errand_queue *queue, uint32_t stuck)
+{
+    assert(queue->operations == 0 && queue->context.descriptors == 0);
+    assert(queue->chains.used == 0 && queue->sources.used == 0 && queue->timers.count == 0);
+    assert(stuck > 0 || queue->buffers.used == 0);
+    (void)queue;
+    (void)stuck;
+}
+
 int errand_queue_close(errand_queue *queue)
 {
     if (!queue)
@@ -182,6 +193,7 @@ int errand_queue_close(errand_queue *queue)
     queue_remove_roots(queue);
     queue->backend->ops->wait(queue->backend, 0); /* cancellations and closes that are still to be issued */
     uint32_t left = pool_close(queue->pool, queue->close_grace_ns);
+    assert_nothing_left(queue, left);
     queue->backend->ops->close(queue->backend);
     free_tables(queue);
     return (int)left;

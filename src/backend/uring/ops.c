@@ -7,11 +7,18 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "base/ledger.h"
+
 /* The most that one operation moves: the result is a 32-bit number. */
 #define LENGTH_LIMIT ((size_t)1 << 30)
 
 /* The open's and the close's. */
 #define READ_FILE_COMPLETIONS 2
+
+static bool writes_to_memory(const struct op *op)
+{
+    return op->kind == OP_READ || op->kind == OP_READ_FILE || op->kind == OP_RECEIVE;
+}
 
 static unsigned length_of(const struct op *op)
 {
@@ -45,6 +52,7 @@ static void prepare_read_file(struct uring *uring, struct op *op)
     op->open_result = 0;
     op->result = length_of(op);
     uring->immediate += READ_FILE_COMPLETIONS;
+    ledger_lend(op->buffer, length_of(op));
     op->how.flags &= ~(uint64_t)O_CLOEXEC; /* a direct descriptor is never inherited, and refuses the flag */
     struct io_uring_sqe *open = uring_entry(uring, 3);
     io_uring_prep_openat2_direct(open, op->fd, op->path, &op->how, op->direct);
@@ -76,6 +84,8 @@ static bool is_immediate(const struct op *op)
 static void prepare(struct uring *uring, struct op *op)
 {
     uring->immediate += is_immediate(op);
+    if (writes_to_memory(op))
+        ledger_lend(op->buffer, length_of(op));
     if (op->kind == OP_SEND && op->close_first >= 0)
         prepare_close_first(uring, op->close_first);
     struct io_uring_sqe *sqe = uring_entry(uring, 1);
@@ -163,6 +173,7 @@ static struct op *took_part(struct uring *uring, struct op *op, enum part part, 
         op->result = result;
     if (part != PART_CLOSE)
         return NULL;
+    ledger_return(op->buffer, length_of(op));
     free_direct(uring, op);
     return op;
 }
@@ -193,6 +204,10 @@ static struct op *took(struct uring *uring, const struct io_uring_cqe *cqe)
         return took_part(uring, op, part, cqe->res);
     op->result = cqe->res;
     uring->immediate -= is_immediate(op);
+    if (writes_to_memory(op))
+        ledger_return(op->buffer, length_of(op));
+    else if (op->kind == OP_SEND)
+        ledger_check(op->data, length_of(op));
     if (op->kind == OP_RECEIVE_ANY)
         took_received(uring, op, cqe);
     else if (op->kind == OP_CONNECT)
