@@ -263,7 +263,8 @@ ERRAND_API void errand_chain_drop(errand_chain *chain);
 /*
  * Opens path with the flags of open(2), relative to dir_fd: a root, a descriptor of yours, or AT_FDCWD. O_CLOEXEC
  * and O_NONBLOCK are always added (a FIFO does not wait for its other end). Result: the descriptor (-1 while the
- * kernel holds it as a direct one).
+ * kernel holds it as a direct one). With O_DIRECT, offsets and lengths of reads and writes must suit the device; the
+ * memory is aligned by the library, through whose own buffers the data goes.
  */
 ERRAND_API int errand_step_open(errand_chain *chain, int dir_fd, const char *path, int flags, unsigned mode);
 
