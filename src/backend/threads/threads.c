@@ -175,18 +175,26 @@ static void threads_forget(struct backend *backend, int fd)
         watch_trim(threads, fd);
 }
 
+/* What nobody waits for any more epoll would say for ever. */
+static bool says_in_vain(const struct watch *watch, uint32_t events)
+{
+    return ((events & EPOLLIN) && !watch->in) || ((events & EPOLLOUT) && !watch->out) ||
+           ((events & (EPOLLERR | EPOLLHUP)) && !watch->in && !watch->out);
+}
+
 /* The operation that one direction of an event lets go on and that is then done; or NULL. */
-static struct op *take_event(struct threads *threads, const struct epoll_event *event, bool output)
+static struct op *take_event(struct threads *threads, struct epoll_event *event, bool output)
 {
     struct watch *watch = watch_of(threads, event->data.fd);
     struct op *op = output ? watch->out : watch->in;
-    uint32_t asked = (output ? EPOLLOUT : EPOLLIN) | EPOLLERR | EPOLLHUP;
-    if (op && (event->events & asked) && try_now(threads, op)) {
+    uint32_t asked = output ? EPOLLOUT : EPOLLIN;
+    if (op && (event->events & (asked | EPOLLERR | EPOLLHUP)) && try_now(threads, op)) {
         watch_remove(threads, op, op->owner == OWNER_SOURCE);
+        event->events &= ~asked; /* it was not in vain, and a source asks for the same again: two calls saved */
         return op;
     }
-    if (output)
-        watch_trim(threads, event->data.fd); /* what nobody waits for any more epoll would say for ever */
+    if (output && says_in_vain(watch, event->events))
+        watch_trim(threads, event->data.fd);
     return NULL;
 }
 
@@ -207,7 +215,7 @@ static struct op *threads_next(struct backend *backend)
     if (node)
         return container_of(node, struct op, node);
     while (threads->at < 2 * threads->count && threads->receive_count > 0) {
-        const struct epoll_event *event = &threads->events[threads->at / 2];
+        struct epoll_event *event = &threads->events[threads->at / 2];
         bool output = threads->at++ % 2;
         if (event->data.fd != pool_event_fd(backend->pool)) {
             struct op *op = take_event(threads, event, output);
