@@ -5,7 +5,8 @@
  *
  * A job is a chain of steps (open this path, look at it, send that range of it to this socket, close it). A chain is
  * described once, submitted once, performed wholly asynchronously, and gives exactly one event on a queue. The same
- * queue delivers new connections, arriving data, timers, signals and messages from other threads.
+ * queue delivers new connections, arriving data, timers, signals, changes to files, ends of child processes, readiness
+ * of other descriptors, and messages from other threads.
  *
  *     errand_queue *queue;
  *     errand_queue_open(&queue, NULL);
@@ -122,13 +123,16 @@ enum errand_event_kind {
     ERRAND_EVENT_TIMER,     /* bytes: expirations since the last event */
     ERRAND_EVENT_SIGNAL,    /* bytes: the signal's number */
     ERRAND_EVENT_MESSAGE,   /* data: the pointer that was posted */
+    ERRAND_EVENT_WATCH,     /* data: a struct inotify_event, valid until the next wait; or error */
+    ERRAND_EVENT_CHILD,     /* id: the process, bytes: how it ended, as waitpid(2)'s status; or error */
+    ERRAND_EVENT_READY,     /* bytes: the poll(2) events that are so now; or error */
 };
 
 struct errand_event {
     uint32_t kind;      /* enum errand_event_kind */
     int32_t error;      /* 0 or a negative errno: -ECANCELED, -ETIMEDOUT (deadline, no progress), ... */
     void *user_data;    /* as submitted */
-    errand_id id;       /* chain: as errand_submit() gave it */
+    errand_id id;       /* chain: as errand_submit() gave it; child: its process id */
     int16_t step;       /* chain: the step that failed (that was under way, for cancel and deadline), or -1 */
     uint16_t step_kind; /* its kind, for errand_step_name(); 0 without one */
     int32_t fd;         /* the descriptor that is now yours, or -1 */
@@ -698,8 +702,55 @@ ERRAND_API int errand_source_post(errand_queue *queue, void *user_data, errand_s
  * -EINVAL. */
 ERRAND_API int errand_post(errand_source *source, const void *message);
 
+/*
+ * Changes to directories and files, as inotify(7) tells them: one source, one inotify descriptor, for as many as
+ * errand_source_watch_add() adds. Each event's data is a struct inotify_event of <sys/inotify.h>: wd is the watch's
+ * number, mask says what happened (IN_Q_OVERFLOW, with wd -1: changes were lost, look at everything again; IN_IGNORED:
+ * the watch is gone), cookie joins the two halves of a rename, name (if len is not 0) is the entry's, with its NUL. It
+ * is valid until the caller waits again, or stops the source; at most 4 KiB of them come with each wait. -EMFILE also
+ * for the limit fs.inotify.max_user_instances.
+ */
+ERRAND_API int errand_source_watch(errand_queue *queue, void *user_data, errand_source **source);
+
+/*
+ * Watches what is open as fd, a directory or file opened for reading (not with O_PATH), for the changes in mask,
+ * IN_...; fd may be closed afterwards. To watch what is watched already changes its mask (IN_MASK_ADD: adds to it).
+ * Local filesystems only (ext2 to ext4, xfs, btrfs, tmpfs, overlayfs; Linux 5.8): elsewhere adding might wait for a
+ * server, and inotify would not tell what others change there, so it is refused: -EOPNOTSUPP. Needs /proc. Never waits.
+ * Returns the watch's number, which is positive and not used again; -EBADF, -EINVAL (a bad mask, IN_DONT_FOLLOW),
+ * -EACCES, -ENOENT (no /proc), -ENOSPC (fs.inotify.max_user_watches), -EEXIST (IN_MASK_CREATE), -ENOTDIR (IN_ONLYDIR),
+ * -ENOMEM, -EPERM.
+ */
+ERRAND_API int errand_source_watch_add(errand_source *source, int fd, uint32_t mask);
+
+/* Ends a watch: what it had told comes, then IN_IGNORED. Returns 0, -EINVAL (no such watch), -EPERM. */
+ERRAND_API int errand_source_watch_remove(errand_source *source, int watch);
+
+/*
+ * The end of a child process of yours: one event, which also takes the child away (as waitpid(2): do not wait for it
+ * elsewhere), then no more come. Paused or stopped before, the child stays to be waited for. event.error is -ECHILD if
+ * somebody else took it away, or nobody may (SIGCHLD is ignored). -ESRCH: there is no such process; -ECHILD: it is not
+ * a child of yours.
+ */
+ERRAND_API int errand_source_child(errand_queue *queue, int pid, void *user_data, errand_source **source);
+
+/* The same by a pidfd, of pidfd_open(2) or clone3(2). The source keeps a duplicate; pidfd stays yours. */
+ERRAND_API int errand_source_pidfd(errand_queue *queue, int pidfd, void *user_data, errand_source **source);
+
+/*
+ * Readiness of any descriptor that can make somebody wait: sockets, pipes, terminals, eventfd(2), another loop's epoll
+ * descriptor. events are those of poll(2): POLLIN, POLLOUT, POLLPRI, POLLRDHUP ...; POLLERR and POLLHUP come unasked.
+ * Level-triggered: each wait gives at most one event of the source, with what is so when it is fetched; so see to it,
+ * or pause the source, before you wait again. Several sources may watch one descriptor; each takes a descriptor of its
+ * own. -EPERM, as epoll_ctl(2) has it: regular files (of /proc and /sys too), directories and block devices; -ELOOP:
+ * epoll descriptors in one another, more than four.
+ */
+ERRAND_API int errand_source_ready(errand_queue *queue, int fd, unsigned events, void *user_data,
+                                   errand_source **source);
+
 /* No events from the source until it is resumed; what happens meanwhile is kept by the kernel, or (data that was
- * under way, timer expirations, messages) by the source. Return 0, -EPERM, -EINVAL. Both may be repeated. */
+ * under way, timer expirations, messages, a batch of changes) by the source. Return 0, -EPERM, -EINVAL. Both may be
+ * repeated. */
 ERRAND_API int errand_source_pause(errand_source *source);
 ERRAND_API int errand_source_resume(errand_source *source);
 

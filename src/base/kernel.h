@@ -18,4 +18,9 @@ struct kernel_cachestat {
     uint64_t cached, dirty, writeback, evicted, recently_evicted; /* pages */
 };
 
+/* statx(2), Linux 6.8: a number of the mount that is never another's; where mountinfo has numbers that come again. */
+#ifndef STATX_MNT_ID_UNIQUE
+#define STATX_MNT_ID_UNIQUE 0x4000U
+#endif
+
 #endif

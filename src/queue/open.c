@@ -87,6 +87,7 @@ static int open_queue(errand_queue *queue, const struct errand_queue_options *o)
     queue->close_grace_ns = o->close_grace_ns;
     queue->buffers.limit = o->transfer_memory;
     list_init(&queue->ready);
+    list_init(&queue->again);
     list_init(&queue->runnable);
     list_init(&queue->context.unused_roots);
     int result = make_tables(queue, o);

@@ -4,6 +4,7 @@
 #define QUEUE_QUEUE_H
 
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include "backend/backend.h"
 #include "base/heap.h"
@@ -37,8 +38,8 @@ struct errand_source {
     bool over;              /* receive: its stream has ended */
     struct heap_node timer; /* timer only */
     int64_t period;
-    void *extra; /* receive: held data, copied; post: its messages */
-    int32_t fd;  /* signal: its signalfd */
+    void *extra; /* receive: held data, copied; post: its messages; watch: a batch of events */
+    int32_t fd;  /* its own, which it is told of when readable: a signalfd, a pidfd ...; or -1 */
     int32_t error;
     uint64_t count; /* timer: expirations not yet told */
 };
@@ -54,6 +55,7 @@ struct errand_queue {
     struct slab chains, sources;
     struct heap timers;
     struct list ready;    /* op.node of chains and sources with an event, in order */
+    struct list again;    /* op.node of sources that go on when the caller waits again */
     struct list runnable; /* chains to go on with */
     uint32_t operations;  /* in flight */
     uint32_t lent_count, lent_limit;
@@ -86,6 +88,8 @@ void queue_took(errand_queue *queue, struct op *op);
 /* wait.c */
 int64_t queue_clock(void);
 void queue_source_is_ready(errand_source *source);
+/* It is ready when the caller waits again: when he has seen to its last event, and is done with that event's data. */
+void queue_source_again(errand_source *source);
 void queue_source_gone(errand_source *source);
 /* The buffer goes back when the caller waits again. */
 void queue_lend(errand_queue *queue, void *buffer, bool allocated);
@@ -95,6 +99,11 @@ void queue_drop_event(errand_queue *queue, errand_chain *chain);
 void queue_close_later(errand_queue *queue, int fd, uint32_t lane);
 
 /* root.c */
+/* Looks at an open file without asking its filesystem, which may hang: what the kernel has in memory does. Returns 0,
+ * -EBADF ... */
+int look_at(int fd, const char *path, struct statx *out);
+/* The type of a mounted filesystem. False: not found. */
+bool mount_type(uint64_t mount_id, char *type, size_t size);
 /* Of an open file or directory, or of where a path beneath it begins. */
 uint32_t lane_of_file(int fd, const char *path);
 /* At the queue's end: all of them. */

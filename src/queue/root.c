@@ -11,8 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Looks at a directory without asking its filesystem, which may hang: what the kernel has in memory does. */
-static int look(int fd, const char *path, struct statx *out)
+int look_at(int fd, const char *path, struct statx *out)
 {
     int flags = AT_STATX_DONT_SYNC | (*path ? 0 : AT_EMPTY_PATH);
     return statx(fd, path, flags, STATX_TYPE | STATX_MNT_ID, out) < 0 ? -errno : 0;
@@ -21,12 +20,12 @@ static int look(int fd, const char *path, struct statx *out)
 uint32_t lane_of_file(int fd, const char *path)
 {
     struct statx about;
-    int result = *path == '/' ? look(AT_FDCWD, "/", &about) : look(fd, "", &about);
+    int result = *path == '/' ? look_at(AT_FDCWD, "/", &about) : look_at(fd, "", &about);
     return result < 0 ? 0 : lane_of_device(about.stx_dev_major, about.stx_dev_minor);
 }
 
-/* The type of a mounted filesystem: from /proc, because statfs(2) asks the filesystem. False: not found. */
-static bool mount_type(uint64_t mount_id, char *type, size_t size)
+/* From /proc, because statfs(2) asks the filesystem. */
+bool mount_type(uint64_t mount_id, char *type, size_t size)
 {
     FILE *mounts = fopen("/proc/self/mountinfo", "re");
     char *line = NULL;
@@ -80,7 +79,7 @@ int errand_root_add(errand_queue *queue, int dir_fd, unsigned flags, int *out)
     if (index == ROOTS_LIMIT)
         return -EAGAIN;
     struct statx about;
-    int result = look(dir_fd, "", &about);
+    int result = look_at(dir_fd, "", &about);
     if (result < 0)
         return result;
     if (!S_ISDIR(about.stx_mode))

@@ -20,6 +20,19 @@ void queue_source_is_ready(errand_source *source)
         list_append(&source->queue->ready, &source->op.node);
 }
 
+void queue_source_again(errand_source *source)
+{
+    if (!list_is_linked(&source->op.node))
+        list_append(&source->queue->again, &source->op.node);
+}
+
+static void ready_again(errand_queue *queue)
+{
+    struct list *node;
+    while ((node = list_take(&queue->again)))
+        list_append(&queue->ready, node);
+}
+
 void queue_source_gone(errand_source *source)
 {
     source->type->dispose(source);
@@ -150,7 +163,7 @@ static unsigned collect(errand_queue *queue, struct errand_event *events, unsign
 
 static bool has_work(errand_queue *queue)
 {
-    return !list_is_empty(&queue->ready) || !list_is_empty(&queue->runnable) ||
+    return !list_is_empty(&queue->ready) || !list_is_empty(&queue->runnable) || !list_is_empty(&queue->again) ||
            queue->backend->ops->has_next(queue->backend);
 }
 
@@ -190,6 +203,7 @@ int errand_queue_wait(errand_queue *queue, struct errand_event *events, unsigned
         queue->context.now = queue_clock();
         if (until == 0)
             until = timeout_ns > HEAP_NEVER - queue->context.now ? HEAP_NEVER : queue->context.now + timeout_ns;
+        ready_again(queue);
         expire(queue);
         queue_run_runnable(queue);
         bool interrupted = sleep_until(queue, until);

@@ -41,12 +41,6 @@ int errand_source_signal(errand_queue *queue, int signal_number, void *user_data
     int result = source_new(queue, &type, user_data, out);
     if (result < 0)
         return result;
-    (*out)->fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-    if ((*out)->fd < 0) {
-        result = -errno;
-        slab_free(&queue->sources, *out);
-        return result;
-    }
-    source_arm_poll(*out);
-    return 0;
+    int fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return source_own(out, fd < 0 ? -errno : fd);
 }

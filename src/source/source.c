@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 
 int source_new(errand_queue *queue, const struct source_type *type, void *user_data, errand_source **out)
@@ -39,6 +40,19 @@ void source_arm_poll(errand_source *source)
     source_arm(source, OP_POLL);
 }
 
+int source_own(errand_source **out, int fd)
+{
+    errand_source *source = *out;
+    if (fd < 0) {
+        free(source->extra);
+        slab_free(&source->queue->sources, source);
+        return fd;
+    }
+    source->fd = fd;
+    source_arm_poll(source);
+    return 0;
+}
+
 void source_poll_took(errand_source *source)
 {
     if (source->op.result < 0)
@@ -50,7 +64,7 @@ void source_poll_took(errand_source *source)
 void source_poll_resume(errand_source *source)
 {
     if (!source->op.in_flight)
-        queue_source_is_ready(source);
+        queue_source_again(source);
 }
 
 bool source_poll_failed(errand_source *source, struct errand_event *event)

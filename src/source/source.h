@@ -16,6 +16,9 @@ void source_arm(errand_source *source, enum op_kind kind);
 void source_arm_poll(errand_source *source);
 void source_poll_took(errand_source *source);
 void source_poll_resume(errand_source *source);
+/* Last in making one: gives it the descriptor and arms it. A negative errno instead of one: frees the source, and its
+ * `extra`. Returns 0 or that errno. */
+int source_own(errand_source **out, int fd);
 /* First in their event(): whether it could not be asked for; then that is the event, and the source is paused. */
 bool source_poll_failed(errand_source *source, struct errand_event *event);
 
