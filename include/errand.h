@@ -150,6 +150,24 @@ ERRAND_API int errand_queue_wait(errand_queue *queue, struct errand_event *event
 /* Does what can be done without waiting: errand_queue_wait() with 0. */
 ERRAND_API int errand_queue_dispatch(errand_queue *queue, struct errand_event *events, unsigned max);
 
+/*
+ * A descriptor by which another event loop (poll, epoll, libuv, GLib, sd-event ...) can wait for the queue: it is
+ * readable, level-triggered, while errand_queue_dispatch() has something to do. The protocol:
+ *   - When it is readable, call errand_queue_dispatch(). What one call leaves over, because there were more events than
+ *     max or because chains go on, keeps the descriptor readable; to take all in one go, call until it returns less
+ *     than max.
+ *   - That is all. What errand_submit(), errand_cancel(), errand_post() or a source's functions give the queue to do
+ *     makes the descriptor readable by itself, deadlines and timers as well; nothing has to be flushed. (A loop that
+ *     calls errand_queue_dispatch() after submitting saves itself one turn.)
+ *   - It may be readable and errand_queue_dispatch() return 0: chains go on without giving an event.
+ *   - errand_queue_wait() may be called in between.
+ * All of it on the queue's thread: that is where the loop runs. The descriptor is the queue's and the same each time:
+ * only wait for it; take it out of the loop before errand_queue_close() closes it. A queue that was never asked for it
+ * pays nothing for it; one that was, a few system calls in each errand_queue_wait().
+ * Returns the descriptor; -EMFILE, -ENFILE, -ENOMEM, -EINVAL, -EPERM.
+ */
+ERRAND_API int errand_queue_fd(errand_queue *queue);
+
 /* What a queue holds now. Every figure returns to 0 when nothing is under way (threads: they end when idle). */
 struct errand_stats {
     size_t size;

@@ -47,6 +47,15 @@ struct backend_ops {
      * done. It comes back early when a signal was handled. */
     void (*wait)(struct backend *backend, int64_t timeout_ns);
 
+    /* Another event loop will wait for the queue: from now on, whenever the thread has left, what would have ended
+     * wait() makes the epoll descriptor readable, by what is added to it or by writing to `bell`, an eventfd that it
+     * holds. Returns 0, -errno. */
+    int (*announce)(struct backend *backend, int epoll_fd, int bell);
+
+    /* The thread leaves, to wait elsewhere, until it comes with wait(): issues what was submitted. Returns false:
+     * something is done by now, or cannot be announced. Only after announce(). */
+    bool (*leave)(struct backend *backend);
+
     /* The data of an OP_RECEIVE_ANY is no longer needed. */
     void (*recycle)(struct backend *backend, void *buffer);
 };
@@ -56,6 +65,7 @@ struct backend {
     struct pool *pool;
     bool read_files; /* performs OP_READ_FILE */
     bool defers;     /* submit() performs no OP_OPEN, it only prepares it */
+    bool mute_polls; /* announce() leaves out the ends of OP_POLL: their descriptors are to be announced themselves */
 };
 
 extern const struct backend_ops uring_backend, threads_backend;

@@ -52,6 +52,7 @@ static int make_alive(errand_queue *queue)
 
 static void free_tables(errand_queue *queue)
 {
+    queue_outer_close(queue);
     slab_close(&queue->chains);
     slab_close(&queue->sources);
     heap_close(&queue->timers);

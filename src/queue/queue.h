@@ -61,9 +61,10 @@ struct errand_queue {
     uint32_t lent_count, lent_limit;
     struct lent {
         void *buffer;
-        bool allocated; /* by malloc(3), not the backend's */
-    } * lent;           /* received data that the caller sees until the next wait */
-    uint32_t messages;  /* limit of each post source */
+        bool allocated;  /* by malloc(3), not the backend's */
+    } * lent;            /* received data that the caller sees until the next wait */
+    uint32_t messages;   /* limit of each post source */
+    struct outer *outer; /* another event loop's view of it; NULL: nobody asked for one */
     int64_t close_grace_ns;
     char reason[192];
 };
@@ -91,6 +92,8 @@ void queue_source_is_ready(errand_source *source);
 /* It is ready when the caller waits again: when he has seen to its last event, and is done with that event's data. */
 void queue_source_again(errand_source *source);
 void queue_source_gone(errand_source *source);
+/* Something that does not have to be waited for. */
+bool queue_has_work(errand_queue *queue);
 /* The buffer goes back when the caller waits again. */
 void queue_lend(errand_queue *queue, void *buffer, bool allocated);
 void queue_recycle_lent(errand_queue *queue);
@@ -110,6 +113,21 @@ uint32_t lane_of_file(int fd, const char *path);
 void queue_remove_roots(errand_queue *queue);
 /* Closes those that nobody uses any more. */
 void queue_close_roots(errand_queue *queue);
+
+/* outer.c, for errand_queue_fd(). queue_touch(): the caller has given the queue something to do, from outside of
+ * errand_queue_wait(). */
+void queue_ring(errand_queue *queue);
+static inline void queue_touch(errand_queue *queue)
+{
+    if (queue->outer)
+        queue_ring(queue);
+}
+/* The thread is in errand_queue_wait(), leaves it; only with an outer loop. */
+void queue_outer_entered(errand_queue *queue);
+void queue_outer_leaves(errand_queue *queue);
+/* The source waits, by OP_POLL, for its descriptor to be readable; or no longer does. Returns 0, -errno. */
+int queue_outer_holds(errand_source *source, bool wanted);
+void queue_outer_close(errand_queue *queue);
 
 /* backend selection: backends.c */
 int backend_choose(errand_queue *queue, enum errand_backend wanted, const struct backend_options *options);

@@ -87,6 +87,7 @@ int errand_submit(errand_chain *chain, const struct errand_submit *given, errand
     if (id)
         *id = slab_handle(&queue->chains, chain);
     begin(queue, chain);
+    queue_touch(queue);
     return 0;
 }
 
@@ -100,6 +101,7 @@ int errand_cancel(errand_queue *queue, errand_id id)
     if (!chain || chain->state == CHAIN_DESCRIBED)
         return -ENOENT;
     queue_stop_chain(queue, chain, -ECANCELED);
+    queue_touch(queue);
     return 0;
 }
 

@@ -161,7 +161,7 @@ static unsigned collect(errand_queue *queue, struct errand_event *events, unsign
     return n;
 }
 
-static bool has_work(errand_queue *queue)
+bool queue_has_work(errand_queue *queue)
 {
     return !list_is_empty(&queue->ready) || !list_is_empty(&queue->runnable) || !list_is_empty(&queue->again) ||
            queue->backend->ops->has_next(queue->backend);
@@ -170,7 +170,7 @@ static bool has_work(errand_queue *queue)
 /* -1: without limit. */
 static int64_t time_to_sleep(errand_queue *queue, int64_t until)
 {
-    if (has_work(queue))
+    if (queue_has_work(queue))
         return 0;
     int64_t due = heap_due(&queue->timers);
     if (until < due)
@@ -188,7 +188,7 @@ static bool sleep_until(errand_queue *queue, int64_t until)
     queue->backend->ops->wait(queue->backend, time);
     queue->context.now = queue_clock();
     bool early = time < 0 || queue->context.now - before < time;
-    return early && !has_work(queue);
+    return early && !queue_has_work(queue);
 }
 
 int errand_queue_wait(errand_queue *queue, struct errand_event *events, unsigned max, int64_t timeout_ns)
@@ -197,8 +197,11 @@ int errand_queue_wait(errand_queue *queue, struct errand_event *events, unsigned
         return -EINVAL;
     if (!queue_is_ours(queue) || queue->context.in_call)
         return -EPERM;
+    if (queue->outer)
+        queue_outer_entered(queue);
     queue_recycle_lent(queue);
     int64_t until = timeout_ns < 0 ? HEAP_NEVER : 0;
+    unsigned n;
     for (;;) {
         queue->context.now = queue_clock();
         if (until == 0)
@@ -209,10 +212,13 @@ int errand_queue_wait(errand_queue *queue, struct errand_event *events, unsigned
         bool interrupted = sleep_until(queue, until);
         expire(queue);
         queue_close_roots(queue);
-        unsigned n = collect(queue, events, max);
+        n = collect(queue, events, max);
         if (n > 0 || interrupted || queue->context.now >= until)
-            return (int)n;
+            break;
     }
+    if (queue->outer)
+        queue_outer_leaves(queue);
+    return (int)n;
 }
 
 int errand_queue_dispatch(errand_queue *queue, struct errand_event *events, unsigned max)

@@ -19,6 +19,7 @@ int source_new(errand_queue *queue, const struct source_type *type, void *user_d
         (errand_source){.op = {.owner = OWNER_SOURCE}, .type = type, .queue = queue, .user_data = user_data, .fd = -1};
     source->timer.kind = OWNER_SOURCE;
     *out = source;
+    queue_touch(queue);
     return 0;
 }
 
@@ -37,7 +38,11 @@ void source_arm_poll(errand_source *source)
         return;
     source->op.socket = source->fd;
     source->op.flags = POLLIN;
-    source_arm(source, OP_POLL);
+    source->op.result = queue_outer_holds(source, true);
+    if (source->op.result < 0)
+        source->type->took(source);
+    else
+        source_arm(source, OP_POLL);
 }
 
 int source_own(errand_source **out, int fd)
@@ -55,6 +60,7 @@ int source_own(errand_source **out, int fd)
 
 void source_poll_took(errand_source *source)
 {
+    queue_outer_holds(source, false);
     if (source->op.result < 0)
         source->error = (int32_t)source->op.result;
     if (!source->stopped && !source->paused)
@@ -119,6 +125,7 @@ int errand_source_resume(errand_source *source)
     if (source->paused) {
         source->paused = false;
         source->type->resume(source);
+        queue_touch(source->queue);
     }
     return 0;
 }
@@ -135,6 +142,7 @@ int errand_source_stop(errand_source *source)
     heap_remove(&queue->timers, &source->timer);
     if (source->op.in_flight) {
         queue->backend->ops->cancel(queue->backend, &source->op);
+        queue_touch(queue);
         return 0;
     }
     if (source->op.kind != OP_NONE)

@@ -39,6 +39,7 @@ int errand_source_set_timer(errand_source *source, int64_t first_ns, int64_t per
     source->count = 0;
     source->period = period_ns < HEAP_NEVER / 2 ? period_ns : HEAP_NEVER / 2; /* its next time fits into 64 bits */
     heap_set(&queue->timers, &source->timer, first_ns < HEAP_NEVER - now ? now + first_ns : HEAP_NEVER - 1);
+    queue_touch(queue);
     return 0;
 }
 

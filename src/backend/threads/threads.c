@@ -255,6 +255,19 @@ static void threads_wait(struct backend *backend, int64_t timeout_ns)
         threads->count = 0;
 }
 
+static int threads_announce(struct backend *backend, int epoll_fd, int bell)
+{
+    (void)bell; /* ours is readable by itself */
+    struct threads *threads = container_of(backend, struct threads, backend);
+    struct epoll_event event = {.events = EPOLLIN};
+    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, threads->epoll_fd, &event) < 0 ? -errno : 0;
+}
+
+static bool threads_leave(struct backend *backend)
+{
+    return pool_sleep(backend->pool);
+}
+
 const struct backend_ops threads_backend = {
     .name = "threads",
     .open = threads_open,
@@ -265,5 +278,7 @@ const struct backend_ops threads_backend = {
     .next = threads_next,
     .has_next = threads_has_next,
     .wait = threads_wait,
+    .announce = threads_announce,
+    .leave = threads_leave,
     .recycle = threads_recycle,
 };

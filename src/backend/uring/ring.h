@@ -20,6 +20,7 @@ struct uring {
     struct io_uring ring;
     uint64_t wake_count; /* where the pool's eventfd is read to */
     bool wake_armed;
+    bool announces; /* another event loop waits for an eventfd that the ring writes to */
     uint32_t immediate; /* completions to come of operations that complete while they are submitted */
     uint16_t direct_free[DIRECT_LIMIT];
     uint32_t direct_count;      /* free direct descriptors */
