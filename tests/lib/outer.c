@@ -169,6 +169,33 @@ TEST_EACH_BACKEND(posts)
     close_queue(queue);
 }
 
+/* Woken by writes to eventfds again and again: these the kernel does not pass on to a ring's own eventfd. The sources
+ * wait already when the descriptor is asked for. */
+TEST_EACH_BACKEND(eventfds)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    errand_source *post, *ready;
+    int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    CHECK_INT(errand_source_post(queue, NULL, &post), 0);
+    CHECK_INT(errand_source_ready(queue, event_fd, POLLIN, NULL, &ready), 0);
+    no_event(queue);
+    for (unsigned i = 0; i < 5; i++) {
+        uint64_t value = 1;
+        settle(queue);
+        CHECK_INT(errand_post(post, "message"), 0);
+        CHECK_INT(outer_event(queue).kind, ERRAND_EVENT_MESSAGE);
+        settle(queue);
+        CHECK_INT(write(event_fd, &value, sizeof value), sizeof value);
+        CHECK_INT(outer_event(queue).kind, ERRAND_EVENT_READY);
+        CHECK_INT(read(event_fd, &value, sizeof value), sizeof value);
+    }
+    settle(queue);
+    CHECK_INT(errand_source_stop(post), 0);
+    CHECK_INT(errand_source_stop(ready), 0);
+    close(event_fd);
+    close_queue(queue);
+}
+
 static void *echo(void *context)
 {
     int socket = *(int *)context;
@@ -199,6 +226,41 @@ TEST_EACH_BACKEND(answers_of_a_peer)
     CHECK_INT(errand_source_stop(source), 0);
     close(sockets[0]);
     close(sockets[1]);
+    close_queue(queue);
+}
+
+static int send_byte(errand_chain *chain, void *socket)
+{
+    (void)chain;
+    CHECK_INT(send(*(int *)socket, "x", 1, 0), 1);
+    return 0;
+}
+
+/* What comes while errand_queue_dispatch() is already taking events in: a call step sees to it that it does. */
+TEST_EACH_BACKEND(answers_while_it_is_leaving)
+{
+    errand_queue *queue = open_outer(backend);
+    errand_source *source;
+    int sockets[2], trigger[2];
+    char byte;
+    make_pair(PAIR_UNIX, sockets);
+    make_pair(PAIR_UNIX, trigger);
+    CHECK_INT(errand_source_receive(queue, sockets[0], NULL, &source), 0);
+    for (unsigned i = 0; i < 5; i++) {
+        errand_chain *chain = new_chain(queue);
+        errand_step_receive(chain, trigger[0], &byte, 1, 0);
+        errand_step_call(chain, send_byte, &sockets[1]);
+        submit(chain, NULL, 0);
+        settle(queue);
+        CHECK_INT(send(trigger[1], "x", 1, 0), 1);
+        CHECK_INT(outer_event(queue).kind, ERRAND_EVENT_CHAIN);
+        CHECK_INT(outer_event(queue).kind, ERRAND_EVENT_DATA);
+    }
+    CHECK_INT(errand_source_stop(source), 0);
+    for (unsigned i = 0; i < 2; i++) {
+        close(sockets[i]);
+        close(trigger[i]);
+    }
     close_queue(queue);
 }
 
