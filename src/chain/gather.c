@@ -183,11 +183,13 @@ static bool add_names(struct gathering *g, const struct step *step, struct run_c
 /* Only at the head of a run: what stands behind it would wait in the wrong lane. */
 static bool add_work(struct gathering *g, const struct step *step, struct run_call *call)
 {
+    if (g->run->count > 0)
+        return false;
     g->ends = true;
+    g->run->lane = LANE_WORK;
     call->work = step->work;
     call->context = step->context;
-    g->run->lane = LANE_WORK;
-    return g->run->count == 0;
+    return true;
 }
 
 static bool takes_file(const struct step *step)

@@ -135,10 +135,20 @@ static void took_list(errand_chain *chain, struct step *step, const struct run_c
         step_done(chain, step->result);
 }
 
+/* It could not be taken from its worker: a chain that was ended meanwhile ends here. */
+static void took_worked(errand_chain *chain, const struct run_call *call)
+{
+    if (chain->stopped)
+        step_failed(chain, chain->stopped);
+    else
+        step_done(chain, call->result);
+}
+
 static void took_call(errand_chain *chain, struct file_run *run, const struct run_call *call)
 {
     struct step *step = &chain->steps[call->step];
     switch ((enum errand_step_kind)call->kind) {
+    case ERRAND_STEP_WORK: took_worked(chain, call); return;
     case ERRAND_STEP_OPEN: took_opened(chain, step, run, call); return;
     case ERRAND_STEP_STAT: took_stat(chain, step, run, call); return;
     case ERRAND_STEP_CLOSE: took_closed(chain, step, run, call); return;
