@@ -141,7 +141,7 @@ static bool add_copy(struct gathering *g, const struct step *step, struct run_ca
     call->length = left < COPY_PIECE ? left : COPY_PIECE;
     call->whole = to_end;
     call->flags = step->flags & ERRAND_HOLES;
-    g->ends = step->flags & ERRAND_EXACT;
+    g->ends = (step->flags & ERRAND_EXACT) || (!to_end && left > COPY_PIECE);
     return use_file(g, step->file, index, &call->file) && use_file(g, step->to, index, &call->to);
 }
 

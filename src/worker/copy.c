@@ -10,6 +10,7 @@
 #include <linux/fs.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define SMALL  ((int64_t)64 << 10)
@@ -103,19 +104,36 @@ static int64_t data_ahead(struct copy *copy)
     return length < copy->left ? length : copy->left;
 }
 
-/* What lies behind the last data is a hole: the new file gets its length, and ends there. */
-static int64_t end_in_a_hole(struct copy *copy)
+/* Not by lseek(2): the position may be the caller's, too. */
+static int64_t size_of(int fd)
 {
-    off_t end = lseek(copy->from, 0, SEEK_END);
+    struct stat stat;
+    return fstat(fd, &stat) < 0 ? -errno : stat.st_size;
+}
+
+/* A hole was skipped, with nothing behind it: the new file must reach as far. */
+static int64_t reach(struct copy *copy)
+{
+    int64_t size = size_of(copy->to);
+    if (size < 0 || size >= copy->to_offset || ftruncate(copy->to, copy->to_offset) == 0)
+        return 0;
+    int64_t error = -errno;
+    copy->from_offset -= copy->to_offset - size; /* so that it is tried, and fails, again */
+    return error;
+}
+
+/* What lies behind the last data is a hole: the new file gets its length, and ends there, if this piece does. */
+static int64_t end_in_a_hole(struct copy *copy, bool *ended)
+{
+    int64_t end = size_of(copy->from);
     int64_t hole = end > copy->from_offset ? end - copy->from_offset : 0;
     if (hole > copy->left)
         hole = copy->left;
-    off_t to_end = lseek(copy->to, 0, SEEK_END);
-    if (to_end >= 0 && copy->to_offset + hole > to_end && ftruncate(copy->to, copy->to_offset + hole) < 0)
-        return -errno;
+    copy->to_offset += hole;
     copy->from_offset += hole;
     copy->left -= hole;
-    return 0;
+    *ended = copy->left > 0;
+    return reach(copy);
 }
 
 static int64_t copy_piece(struct copy *copy, struct run_call *call)
@@ -123,11 +141,9 @@ static int64_t copy_piece(struct copy *copy, struct run_call *call)
     while (copy->left > 0) {
         int64_t ahead = call->flags & ERRAND_HOLES ? data_ahead(copy) : copy->left;
         if (copy->left == 0)
-            break;
-        if (ahead == 0) {
-            call->ended = true;
-            return end_in_a_hole(copy);
-        }
+            return reach(copy);
+        if (ahead == 0)
+            return end_in_a_hole(copy, &call->ended);
         int64_t n = some(copy, ahead);
         if (n < 0)
             return n;
@@ -149,10 +165,12 @@ int64_t run_copy(struct file_run *run, struct run_call *call)
                         .left = call->length};
     if (call->whole && call->offset == 0 && call->to_offset == 0 && ioctl(copy.to, FICLONE, copy.from) == 0) {
         call->ended = true;
-        return lseek(copy.from, 0, SEEK_END);
+        return size_of(copy.from);
     }
     int64_t error = copy_piece(&copy, call);
     free(copy.memory);
+    if (error < 0)
+        call->ended = false;
     int64_t moved = copy.from_offset - call->offset;
     return moved > 0 ? moved : error; /* an error after some bytes comes again with the next piece */
 }

@@ -149,8 +149,35 @@ static int64_t of_file(int fd, const struct run_call *call)
     }
 }
 
+/* Whether the files of a call are open: its open step may have failed, or run_begin(). */
+static int files_error(const struct file_run *run, const struct run_call *call)
+{
+    int fd = 0;
+    switch ((enum errand_step_kind)call->kind) {
+    case ERRAND_STEP_CLOSE: return run->files[call->file].fd < 0 ? -EINVAL : 0; /* as of one that is closed */
+    case ERRAND_STEP_COPY: fd = run->files[call->to].fd; break;
+    case ERRAND_STEP_OPEN:
+    case ERRAND_STEP_WORK:
+    case ERRAND_STEP_RENAME:
+    case ERRAND_STEP_LINK:
+    case ERRAND_STEP_SYMLINK:
+    case ERRAND_STEP_READ_LINK:
+    case ERRAND_STEP_UNLINK:
+    case ERRAND_STEP_MKDIR:
+    case ERRAND_STEP_RMDIR:
+    case ERRAND_STEP_MKNOD: return 0;
+    default: break;
+    }
+    if (run->files[call->file].fd < 0)
+        fd = run->files[call->file].fd;
+    return fd == -1 ? -EBADF : fd < 0 ? fd : 0;
+}
+
 int64_t run_call(struct file_run *run, struct run_call *call)
 {
+    int error = files_error(run, call);
+    if (error < 0)
+        return error;
     bool asks_itself = call->kind == ERRAND_STEP_READ || call->kind == ERRAND_STEP_WRITE;
     uint64_t length = 1;
     int64_t fault = asks_itself ? 0 : fault_ask(FAULT_CALL + call->kind, &length);

@@ -29,7 +29,7 @@ static int find_parent(struct file_run *run, unsigned place, const char *path, s
         length--;
     *parent = (struct parent){.fd = run_directory(&run->places[place]), .name = path + length};
     if (length == 0)
-        return 0;
+        return run_place_error(&run->places[place]);
     char directory[PATH_MAX];
     memcpy(directory, path, length); /* a path is shorter than PATH_MAX: the builder checks */
     directory[length] = 0;

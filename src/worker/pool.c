@@ -365,14 +365,14 @@ static void grant_buffer(struct pool *pool, struct file_run *run)
 static void perform(struct pool *pool, struct lane *lane, struct file_run *run)
 {
     run->state = RUN_RUNNING;
-    run->error = run_begin(run);
+    run_begin(run);
     grant_buffer(pool, run);
     lane->active++;
     pool->waiting--;
     pool->running++;
     update_ready(pool, lane);
     pthread_mutex_unlock(&pool->lock);
-    bool crosses = run->error == 0 && run_perform(run, &pool->mounts);
+    bool crosses = run_perform(run, &pool->mounts);
     pthread_mutex_lock(&pool->lock);
     if (!run->op) {
         discard(pool, run);

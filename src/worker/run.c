@@ -16,27 +16,23 @@
 /* A rename under way makes openat2(2) answer EAGAIN; it has to be very unlucky for that to happen so often. */
 #define LOOKUP_TRIES 1000
 
-int run_begin(struct file_run *run)
+static int duplicate(int fd)
 {
-    int error = 0;
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+    return copy < 0 ? -errno : copy;
+}
+
+void run_begin(struct file_run *run)
+{
     if (run->begun)
-        return 0;
+        return;
     run->begun = true;
-    for (unsigned i = 0; i < run->file_count; i++) {
-        if (!run->files[i].borrowed)
-            continue;
-        run->files[i].fd = fcntl(run->files[i].fd, F_DUPFD_CLOEXEC, 3);
-        if (run->files[i].fd < 0)
-            error = -errno;
-    }
-    for (unsigned i = 0; i < run->place_count; i++) {
-        if (!run->places[i].borrowed)
-            continue;
-        run->places[i].dir_fd = fcntl(run->places[i].dir_fd, F_DUPFD_CLOEXEC, 3);
-        if (run->places[i].dir_fd < 0)
-            error = -errno;
-    }
-    return error;
+    for (unsigned i = 0; i < run->file_count; i++)
+        if (run->files[i].borrowed)
+            run->files[i].fd = duplicate(run->files[i].fd);
+    for (unsigned i = 0; i < run->place_count; i++)
+        if (run->places[i].borrowed)
+            run->places[i].dir_fd = duplicate(run->places[i].dir_fd);
 }
 
 void run_drop_places(struct file_run *run)
@@ -69,6 +65,8 @@ int run_open(struct file_run *run, unsigned index, const char *path, int flags, 
 {
     const struct run_place *place = &run->places[index];
     struct open_how how = {.flags = (uint64_t)(unsigned)flags};
+    if (run_place_error(place))
+        return run_place_error(place);
     if (flags & (O_CREAT | __O_TMPFILE))
         how.mode = mode;
     how.resolve = (place->root ? place->root->resolve : 0) | (run->crossed ? 0 : RESOLVE_NO_XDEV);
@@ -101,7 +99,8 @@ static bool crosses(struct file_run *run, struct mounts *mounts)
 /* A copy that was cut into pieces: what follows has to wait for the others. */
 static bool is_piece(const struct run_call *call)
 {
-    return call->kind == ERRAND_STEP_COPY && call->result >= 0 && call->result < call->length && !call->ended;
+    return call->kind == ERRAND_STEP_COPY && call->result >= 0 && !call->ended &&
+           (call->whole || call->result < call->length);
 }
 
 bool run_perform(struct file_run *run, struct mounts *mounts)

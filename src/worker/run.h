@@ -9,8 +9,8 @@
 #include "worker/mounts.h"
 
 /* First: makes the run independent of the caller's descriptors, which he may close as soon as he has his event. Does
- * not wait. Returns 0, -EBADF, -EMFILE. */
-int run_begin(struct file_run *run);
+ * not wait. One that cannot be duplicated is a negative errno from then on: the first call that needs it fails. */
+void run_begin(struct file_run *run);
 
 /* Performs the calls that are left. Returns true: a path leads onto another mount, take the run to that lane. */
 bool run_perform(struct file_run *run, struct mounts *mounts);
@@ -29,6 +29,12 @@ void run_drop_files(struct file_run *run, bool own);
 static inline int run_directory(const struct run_place *place)
 {
     return place->root ? place->root->fd : place->dir_fd;
+}
+
+/* 0, or why the directory is not to be had: see run_begin(). */
+static inline int run_place_error(const struct run_place *place)
+{
+    return place->borrowed && place->dir_fd < 0 ? place->dir_fd : 0;
 }
 
 /* Opens a path of the run's. Returns the descriptor, a negative errno, RUN_CROSSES. */
