@@ -223,8 +223,9 @@ void took_run(errand_chain *chain)
             took_call(chain, run, &run->calls[n]);
     if (run->done < run->count && run->error < 0) {
         const struct run_call *failed = &run->calls[run->done];
-        if (failed->kind == ERRAND_STEP_CLOSE && run->files[failed->file].fd < 0) /* which closes all the same */
-            file_gone(chain, &chain->steps[run->files[failed->file].step], 0);
+        struct step *file = &chain->steps[run->files[failed->file].step];
+        if (failed->kind == ERRAND_STEP_CLOSE && run->files[failed->file].fd < 0 && (file->facts & FILE_OWNED))
+            file_gone(chain, file, 0); /* which closes all the same */
         if (chain->state == CHAIN_RUNNING)
             took_failure(chain, run);
     }
