@@ -105,6 +105,7 @@ static bool add_read(struct gathering *g, const struct step *step, struct run_ca
     g->run->wants_buffer = true;
     call->length = (int64_t)(left < BUFFER_LARGE ? left : BUFFER_LARGE);
     call->offset = step->offset + (int64_t)so_far(step);
+    call->flags = step->flags & ERRAND_EXACT; /* the worker must not go on to the next step */
     g->ends = left > (size_t)call->length;
     return true;
 }

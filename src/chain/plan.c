@@ -27,6 +27,8 @@ static bool is_read_file(const errand_chain *chain, const struct step *open)
     const struct step *read = open + 1, *close = open + 2;
     if ((open->flags & STEP_ALTERNATIVES) || ((open->flags | read->flags | close->flags) & STEP_OPTIONAL))
         return false;
+    if (read->offset < 0)
+        return false; /* a result, not yet put in its place */
     return read->kind == ERRAND_STEP_READ && read->file == ERRAND_SLOT((int)index) && read->length > 0 &&
            read->length <= BUFFER_LARGE && close->kind == ERRAND_STEP_CLOSE && close->file == ERRAND_SLOT((int)index);
 }

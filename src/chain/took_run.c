@@ -136,39 +136,45 @@ static void took_list(errand_chain *chain, struct step *step, const struct run_c
 }
 
 /* It could not be taken from its worker: a chain that was ended meanwhile ends here. */
-static void took_worked(errand_chain *chain, const struct run_call *call)
+static void took_worked(errand_chain *chain, struct step *step, const struct run_call *call)
 {
     if (chain->stopped)
         step_failed(chain, chain->stopped);
+    else if (step->flags & STEP_FILTERED)
+        filter_took(chain, filter_of(chain, step), call->result);
     else
         step_done(chain, call->result);
+}
+
+/* A step that moves bytes failed: what was moved before that counts. */
+static void took_part(errand_chain *chain, struct step *step, const struct file_run *run, const struct run_call *call)
+{
+    if (call->kind == ERRAND_STEP_WRITE) {
+        chain->moved += run->moved;
+    } else if (call->kind == ERRAND_STEP_READ && step->kind != ERRAND_STEP_SENDFILE && run->moved > 0) {
+        memcpy((char *)step->buffer + so_far(step), chain->buffer, run->moved);
+        chain->moved += run->moved;
+    }
 }
 
 static void took_call(errand_chain *chain, struct file_run *run, const struct run_call *call)
 {
     struct step *step = &chain->steps[call->step];
     switch ((enum errand_step_kind)call->kind) {
-    case ERRAND_STEP_WORK: took_worked(chain, call); return;
+    case ERRAND_STEP_WORK: took_worked(chain, step, call); return;
     case ERRAND_STEP_OPEN: took_opened(chain, step, run, call); return;
     case ERRAND_STEP_STAT: took_stat(chain, step, run, call); return;
     case ERRAND_STEP_CLOSE: took_closed(chain, step, run, call); return;
     case ERRAND_STEP_READ:
-        if (call->result < 0)
-            step_done(chain, call->result);
-        else
-            took_file_bytes(chain, step, run->moved, (size_t)call->length);
-        return;
     case ERRAND_STEP_WRITE:
-        if (call->result < 0)
-            step_done(chain, call->result);
-        else
+        if (call->result < 0) { /* it was optional */
+            took_part(chain, step, run, call);
+            step_failed(chain, (int)call->result);
+        } else if (call->kind == ERRAND_STEP_READ) {
+            took_file_bytes(chain, step, run->moved, (size_t)call->length);
+        } else {
             took_written(chain, step, run->moved);
-        return;
-    case ERRAND_STEP_WORK:
-        if (step->flags & STEP_FILTERED)
-            filter_took(chain, filter_of(chain, step), call->result);
-        else
-            step_done(chain, call->result);
+        }
         return;
     case ERRAND_STEP_COPY: took_copied(chain, step, call); return;
     case ERRAND_STEP_LIST: took_list(chain, step, call); return;
@@ -179,16 +185,12 @@ static void took_call(errand_chain *chain, struct file_run *run, const struct ru
     }
 }
 
-/* What was moved before an error came counts. */
 static void took_failure(errand_chain *chain, struct file_run *run)
 {
     const struct run_call *call = &run->calls[run->done];
     struct step *step = &chain->steps[call->step];
     chain->current = call->step;
-    if (call->kind == ERRAND_STEP_READ && step->kind != ERRAND_STEP_SENDFILE && run->moved > 0)
-        took_file_bytes(chain, step, run->moved, run->moved);
-    if (call->kind == ERRAND_STEP_WRITE && run->moved > 0)
-        chain->moved += run->moved;
+    took_part(chain, step, run, call);
     if (chain->state == CHAIN_RUNNING)
         step_failed(chain, run->error);
 }
