@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -119,7 +120,8 @@ bool connect_begin(struct op *op)
     op->fd = op->socket < 0;
     if (!op->fd)
         return true;
-    sa_family_t family = ((const struct sockaddr *)op->data)->sa_family;
+    sa_family_t family; /* the address lies where a path ended, at any place */
+    memcpy(&family, op->data, sizeof family);
     op->socket = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     op->result = op->socket < 0 ? -errno : 0;
     return op->socket >= 0;

@@ -120,6 +120,16 @@ static bool wait_for_peer(struct threads *threads, struct op *op)
     return result < 0;
 }
 
+/* epoll(7) refuses what is always ready, as regular files: poll(2) does not. */
+static bool submit_poll(struct threads *threads, struct op *op)
+{
+    if (!wait_for_peer(threads, op))
+        return false;
+    if (op->result == -EPERM && !try_now(threads, op))
+        op->result = -EINVAL; /* as from the ring: that will never be there */
+    return true;
+}
+
 static bool submit_connect(struct threads *threads, struct op *op)
 {
     if (!connect_begin(op))
@@ -147,9 +157,10 @@ static bool threads_submit(struct backend *backend, struct op *op)
             close(op->close_first);
         return try_now(threads, op) || wait_for_peer(threads, op);
     case OP_RECEIVE: return try_now(threads, op) || wait_for_peer(threads, op);
+    case OP_ACCEPT: /* what is no listener says so only when asked; a source has more to come, and asks later */
+        return (op->owner == OWNER_CHAIN && try_now(threads, op)) || wait_for_peer(threads, op);
     case OP_CONNECT: return submit_connect(threads, op);
-    case OP_POLL:
-    case OP_ACCEPT:
+    case OP_POLL: return submit_poll(threads, op);
     case OP_RECEIVE_ANY: return wait_for_peer(threads, op);
     default: call_now(op); return true;
     }
@@ -178,8 +189,8 @@ static void threads_forget(struct backend *backend, int fd)
 /* What nobody waits for any more epoll would say for ever. */
 static bool says_in_vain(const struct watch *watch, uint32_t events)
 {
-    return ((events & EPOLLIN) && !watch->in) || ((events & EPOLLOUT) && !watch->out) ||
-           ((events & (EPOLLERR | EPOLLHUP)) && !watch->in && !watch->out);
+    uint32_t always = EPOLLERR | EPOLLHUP, asked = watch_events(watch->in) | watch_events(watch->out);
+    return (events & ~(asked | always)) || ((events & always) && !asked);
 }
 
 /* The operation that one direction of an event lets go on and that is then done; or NULL. */
@@ -187,7 +198,7 @@ static struct op *take_event(struct threads *threads, struct epoll_event *event,
 {
     struct watch *watch = watch_of(threads, event->data.fd);
     struct op *op = output ? watch->out : watch->in;
-    uint32_t asked = output ? EPOLLOUT : EPOLLIN;
+    uint32_t asked = watch_events(op);
     if (op && (event->events & (asked | EPOLLERR | EPOLLHUP)) && try_now(threads, op)) {
         watch_remove(threads, op, op->owner == OWNER_SOURCE);
         event->events &= ~asked; /* it was not in vain, and a source asks for the same again: two calls saved */

@@ -6,9 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool waits_for_output(const struct op *op)
+uint32_t watch_events(const struct op *op)
 {
-    return op->kind == OP_SEND || op->kind == OP_CONNECT || (op->kind == OP_POLL && (op->flags & EPOLLOUT));
+    if (!op)
+        return 0;
+    if (op->kind == OP_POLL)
+        return op->flags; /* the same numbers */
+    return op->kind == OP_SEND || op->kind == OP_CONNECT ? EPOLLOUT : EPOLLIN;
 }
 
 static int make_room(struct threads *threads, uint32_t fd)
@@ -54,22 +58,24 @@ int watch_add(struct threads *threads, struct op *op)
     if (result < 0)
         return result;
     struct watch *watch = &threads->watches[op->socket];
-    bool out = waits_for_output(op);
-    struct op **place = out ? &watch->out : &watch->in;
-    if (*place)
+    uint32_t events = watch_events(op);
+    bool out = events & EPOLLOUT, in = !out || (events & ~(uint32_t)EPOLLOUT);
+    if ((out && watch->out) || (in && watch->in))
         return -EBUSY;
-    uint32_t needed = watch->registered | (out ? EPOLLOUT : EPOLLIN);
+    uint32_t needed = watch->registered | events;
     if (needed != watch->registered)
         result = set_registered(threads, op->socket, needed);
-    if (result == 0)
-        *place = op;
+    if (result == 0 && out)
+        watch->out = op;
+    if (result == 0 && in)
+        watch->in = op;
     return result;
 }
 
 void watch_trim(struct threads *threads, int fd)
 {
     struct watch *watch = &threads->watches[fd];
-    uint32_t needed = (watch->in ? EPOLLIN : 0) | (watch->out ? EPOLLOUT : 0);
+    uint32_t needed = watch_events(watch->in) | watch_events(watch->out);
     if (needed != watch->registered)
         set_registered(threads, fd, needed);
 }
@@ -79,7 +85,7 @@ void watch_remove(struct threads *threads, struct op *op, bool keep)
     struct watch *watch = watch_of(threads, op->socket);
     if (watch->in == op)
         watch->in = NULL;
-    else if (watch->out == op)
+    if (watch->out == op)
         watch->out = NULL;
     if (!keep)
         watch_trim(threads, op->socket);

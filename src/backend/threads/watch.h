@@ -10,7 +10,7 @@
 
 #define EVENTS 128
 
-/* What waits on a descriptor: one operation for each direction. */
+/* What waits on a descriptor: one operation for each direction, or one that polls for both. */
 struct watch {
     struct op *in, *out;
     uint32_t registered; /* events that epoll has it for; 0: not at all */
@@ -29,6 +29,9 @@ struct threads {
     void **receive_free;
     uint32_t receive_count, receive_buffers, receive_size;
 };
+
+/* The events that an operation (or none, NULL) waits for. */
+uint32_t watch_events(const struct op *op);
 
 /* Has the operation wait for its descriptor. Returns 0 or a negative errno. */
 int watch_add(struct threads *threads, struct op *op);
