@@ -474,7 +474,8 @@ ERRAND_API int errand_step_receive_file(errand_chain *chain, int socket, int fil
 ERRAND_API int errand_step_accept(errand_chain *chain, int listener);
 
 /* Connects a non-blocking socket of yours, or, for -1, a new stream socket of the address's family, which is then the
- * step's slot. The address (at most 128 bytes) is copied. Result: the descriptor. */
+ * step's slot. The address (at most 128 bytes) is copied. Result: the descriptor. -EAGAIN: as many wait to be accepted
+ * by a listener of the unix family as it allows. */
 ERRAND_API int errand_step_connect(errand_chain *chain, int socket, const void *address, size_t address_length);
 
 /* Waits until one of the poll(2) events is there, of any descriptor of yours that can be polled. Result: which. */
