@@ -19,15 +19,31 @@ struct parent {
     const char *name;
 };
 
-/* Returns 0, a negative errno, RUN_CROSSES. */
-static int find_parent(struct file_run *run, unsigned place, const char *path, struct parent *parent)
+/* Whether the kernel would go where the last name leads, if it were asked to look at it: "d/", "..". */
+static bool leads_on(const char *path, size_t length)
 {
-    size_t length = strlen(path);
+    const char *name = path + length;
+    while (name > path && name[-1] != '/')
+        name--;
+    return name == path + length || strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+}
+
+/* `looks`: the call looks at what has the name, and does not only make or remove it. Returns 0, a negative errno,
+ * RUN_CROSSES. */
+static int find_parent(struct file_run *run, unsigned place, const char *path, bool looks, struct parent *parent)
+{
+    size_t length = strlen(path), whole = length;
+    if (*path == '/' && run->places[place].root && run->places[place].root->resolve)
+        return -EXDEV;
     while (length > 0 && path[length - 1] == '/')
         length--;
     while (length > 0 && path[length - 1] != '/')
         length--;
     *parent = (struct parent){.fd = run_directory(&run->places[place]), .name = path + length};
+    if (looks && whole > 0 && leads_on(path, whole)) { /* so it has to be a directory, and is opened like one */
+        length = whole;
+        parent->name = ".";
+    }
     if (length == 0)
         return run_place_error(&run->places[place]);
     char directory[PATH_MAX];
@@ -105,10 +121,11 @@ int64_t run_name_call(struct file_run *run, struct run_call *call)
     bool two = call->kind == ERRAND_STEP_RENAME || call->kind == ERRAND_STEP_LINK;
     bool only_to =
         call->kind == ERRAND_STEP_SYMLINK || call->kind == ERRAND_STEP_LINK_FILE || call->kind == ERRAND_STEP_REPLACE;
+    bool looks = call->kind == ERRAND_STEP_LINK || call->kind == ERRAND_STEP_READ_LINK;
     struct parent from = {.fd = -1}, to = {.fd = -1};
-    int64_t result = only_to ? 0 : find_parent(run, call->place, call->path, &from);
+    int64_t result = only_to ? 0 : find_parent(run, call->place, call->path, looks, &from);
     if (result == 0 && (two || only_to))
-        result = find_parent(run, call->to_place, call->to_path, &to);
+        result = find_parent(run, call->to_place, call->to_path, false, &to);
     if (result == 0) {
         result = two ? of_two_names(call, &from, &to) : of_one_name(run, call, only_to ? &to : &from);
         if (result < 0)
