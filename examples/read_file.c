@@ -10,14 +10,37 @@ struct reading {
     char start[64];
 };
 
+static int submit(errand_queue *queue, struct reading *reading)
+{
+    /* excerpt: errand_read_file */
+    struct errand_read_file job = {
+        .size = sizeof job,
+        .dir_fd = AT_FDCWD,
+        .path = reading->path,
+        .buffer = reading->start,
+        .length = sizeof reading->start,
+        .timeout_ns = 5 * ERRAND_SECOND, /* holds on any filesystem */
+        .user_data = reading,
+    };
+    int result = errand_read_file(queue, &job, NULL);
+    /* end */
+    if (result < 0)
+        fprintf(stderr, "%s: %s\n", reading->path, errand_error_name(result));
+    return result;
+}
+
 static void print(const struct errand_event *event)
 {
+    /* excerpt: errand_version */
     const struct reading *reading = event->user_data;
     if (event->error)
-        printf("%s: %s failed: %s\n", reading->path, errand_step_name(event->step_kind),
+        printf("%s: %s failed: %s\n", reading->path,
+               errand_step_name(event->step_kind),
                errand_error_name(event->error));
+    /* end */
     else
-        printf("%s: begins with %llu bytes\n", reading->path, (unsigned long long)event->bytes);
+        printf("%s: begins with %llu bytes\n", reading->path,
+               (unsigned long long)event->bytes);
 }
 
 int main(int argc, char **argv)
@@ -32,21 +55,10 @@ int main(int argc, char **argv)
     int submitted = 0;
     for (int i = 1; readings && i < argc; i++) {
         readings[i].path = argv[i];
-        struct errand_read_file job = {
-            .size = sizeof job,
-            .dir_fd = AT_FDCWD,
-            .path = argv[i],
-            .buffer = readings[i].start,
-            .length = sizeof readings[i].start,
-            .timeout_ns = 5 * ERRAND_SECOND, /* holds on any filesystem */
-            .user_data = &readings[i],
-        };
-        result = errand_read_file(queue, &job, NULL);
-        if (result < 0)
-            fprintf(stderr, "%s: %s\n", argv[i], errand_error_name(result));
-        else
+        if (submit(queue, &readings[i]) == 0)
             submitted++;
     }
+    /* excerpt: errand_queue_wait */
     while (submitted > 0) {
         struct errand_event events[16];
         int n = errand_queue_wait(queue, events, 16, ERRAND_FOREVER);
@@ -54,6 +66,7 @@ int main(int argc, char **argv)
             print(&events[i]);
         submitted -= n;
     }
+    /* end */
     errand_queue_close(queue);
     free(readings);
 }
