@@ -46,7 +46,8 @@ int main(void)
     };
     int result = errand_queue_open(&queue, &options);
     if (result < 0) {
-        fprintf(stderr, "no queue: %s: %s\n", errand_error_name(result), why);
+        fprintf(stderr, "no queue: %s: %s\n", errand_error_name(result),
+                why);
         return 1;
     }
     printf("backend: %s: %s\n", errand_queue_backend(queue), why);

@@ -20,13 +20,15 @@ static int make_room(errand_chain *chain, void *context)
     file->text = malloc(size + 1);
     if (!file->text)
         return -ENOMEM; /* ends the chain at this step */
-    errand_step_read(chain, ERRAND_SLOT(file->opened), file->text, size, 0, 0);
+    errand_step_read(chain, ERRAND_SLOT(file->opened), file->text, size,
+                     0, 0);
     errand_step_close(chain, ERRAND_SLOT(file->opened));
     return 0;
 }
 /* end */
 
-static int submit(errand_queue *queue, const char *path, struct file *file)
+static int submit(errand_queue *queue, const char *path,
+                  struct file *file)
 {
     /* excerpt: errand_chain_new */
     errand_chain *chain;

@@ -44,8 +44,8 @@ int main(int argc, char **argv)
         kill(child, SIGKILL);
     int status = 0;
     waitpid(child, &status, 0);
-    printf("%s\n",
-           event.error ? errand_error_name(event.error) : "ended by itself");
+    printf("%s\n", event.error ? errand_error_name(event.error)
+                               : "ended by itself");
     errand_queue_close(queue);
     close(pid_fd);
     return status != 0;

@@ -40,8 +40,8 @@ static int submit(errand_queue *queue, const char *from, const char *to,
         ERRAND_SLOT(errand_step_open(chain, AT_FDCWD, from, O_RDONLY, 0));
     copying->to = ERRAND_SLOT(errand_step_open(
         chain, AT_FDCWD, to, O_WRONLY | O_CREAT | O_TRUNC, 0600));
-    errand_step_copy(chain, copying->to, 0, copying->from, 0, ERRAND_TO_END,
-                     ERRAND_HOLES);
+    errand_step_copy(chain, copying->to, 0, copying->from, 0,
+                     ERRAND_TO_END, ERRAND_HOLES);
     errand_step_stat(chain, copying->from, &copying->stat);
     /* end */
     /* excerpt: errand_step_get_attribute */
@@ -50,7 +50,8 @@ static int submit(errand_queue *queue, const char *from, const char *to,
                                   copying->value, sizeof copying->value);
     /* end */
     /* excerpt: errand_step_optional */
-    errand_step_optional(chain, copying->attribute); /* -ENODATA: it has none */
+    errand_step_optional(chain,
+                         copying->attribute); /* -ENODATA: it has none */
     /* end */
     errand_step_call(chain, take_over, copying);
     return errand_submit(chain, NULL, NULL);

@@ -14,7 +14,8 @@ struct replacing {
 
 /* excerpt: clean */
 /* Only when the first chain failed: takes the temporary file away. */
-static int submit_removal(errand_queue *queue, struct replacing *r, int dir_fd)
+static int submit_removal(errand_queue *queue, struct replacing *r,
+                          int dir_fd)
 {
     errand_chain *chain;
     int result = errand_chain_new(queue, &chain);
@@ -40,8 +41,8 @@ static int submit(errand_queue *queue, struct replacing *r, int dir_fd)
     errand_step_close(chain, file);
     /* end */
     /* excerpt: errand_step_rename */
-    r->renamed =
-        errand_step_rename(chain, dir_fd, r->temporary, dir_fd, r->name, 0);
+    r->renamed = errand_step_rename(chain, dir_fd, r->temporary, dir_fd,
+                                    r->name, 0);
     int directory =
         errand_step_open(chain, dir_fd, ".", O_RDONLY | O_DIRECTORY, 0);
     errand_step_sync(chain, ERRAND_SLOT(directory), 0); /* the name too */
@@ -72,8 +73,10 @@ int main(int argc, char **argv)
         .directory = argv[1], .name = argv[2], .text = argv[3]};
     errand_queue *queue;
     int dir_fd = open(r.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int length = snprintf(r.temporary, sizeof r.temporary, ".%s.new", r.name);
-    if (dir_fd < 0 || length < 0 || (size_t)length >= sizeof r.temporary ||
+    int length =
+        snprintf(r.temporary, sizeof r.temporary, ".%s.new", r.name);
+    if (dir_fd < 0 || length < 0 ||
+        (size_t)length >= sizeof r.temporary ||
         errand_queue_open(&queue, NULL) < 0)
         return 1;
     int result = submit(queue, &r, dir_fd);
@@ -85,7 +88,8 @@ int main(int argc, char **argv)
             fprintf(stderr, "%s: %s\n", errand_step_name(event.step_kind),
                     errand_error_name(result));
         /* Made, and not yet renamed: the temporary file is left to us. */
-        if (result < 0 && event.step > r.opened && event.step <= r.renamed &&
+        if (result < 0 && event.step > r.opened &&
+            event.step <= r.renamed &&
             submit_removal(queue, &r, dir_fd) == 0)
             wait_for_chain(queue);
         /* end */

@@ -13,7 +13,8 @@ struct client {
     char text[4096]; /* as large as the queue's receive_size */
 };
 
-static int send_back(errand_queue *queue, struct client *client, size_t length)
+static int send_back(errand_queue *queue, struct client *client,
+                     size_t length)
 {
     /* excerpt: errand_step_send */
     errand_chain *chain;
@@ -37,11 +38,12 @@ static int take(errand_queue *queue, const struct errand_event *event)
     if (event->error)
         return event->error;
     /* excerpt: errand_source_receive */
-    if (event->kind == ERRAND_EVENT_CHAIN) /* sent: client->text is free */
+    if (event->kind == ERRAND_EVENT_CHAIN) /* sent */
         return errand_source_resume(client->source);
     if (event->bytes == 0) /* end of the stream */
         return 1;
-    memcpy(client->text, event->data, event->bytes); /* valid until we wait */
+    /* event->data is valid until we wait again. */
+    memcpy(client->text, event->data, event->bytes);
     errand_source_pause(client->source);
     return send_back(queue, client, event->bytes);
     /* end */
@@ -57,8 +59,10 @@ int main(void)
         errand_queue_open(&queue, NULL) < 0)
         return 1;
     client.socket = ends[0];
-    int result = errand_source_receive(queue, ends[0], &client, &client.source);
-    if (write(ends[1], "hello\n", 6) != 6 || shutdown(ends[1], SHUT_WR) != 0)
+    int result =
+        errand_source_receive(queue, ends[0], &client, &client.source);
+    if (write(ends[1], "hello\n", 6) != 6 ||
+        shutdown(ends[1], SHUT_WR) != 0)
         return 1;
     while (result == 0) {
         struct errand_event event;

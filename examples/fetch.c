@@ -37,8 +37,8 @@ static int submit(errand_queue *queue, const struct sockaddr_in *peer,
     /* excerpt: errand_step_sendfile */
     int file = ERRAND_SLOT(errand_step_open(
         chain, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0644));
-    int step =
-        errand_step_receive_file(chain, socket, file, 0, ERRAND_TO_END, 0);
+    int step = errand_step_receive_file(chain, socket, file, 0,
+                                        ERRAND_TO_END, 0);
     /* end */
     errand_step_filter(chain, step, capitals, NULL, 0);
     /* excerpt: errand_submit */

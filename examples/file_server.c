@@ -32,8 +32,8 @@ static int answer(errand_chain *chain, void *context)
         snprintf(client->head, sizeof client->head,
                  "HTTP/1.0 200 OK\r\nContent-Length: %lld\r\n\r\n", size);
     int file = ERRAND_SLOT(client->opened);
-    errand_step_sendfile(chain, client->socket, file, 0, size, client->head,
-                         (size_t)length, ERRAND_EXACT);
+    errand_step_sendfile(chain, client->socket, file, 0, size,
+                         client->head, (size_t)length, ERRAND_EXACT);
     return 0;
 }
 /* end */
@@ -48,7 +48,8 @@ static int parse(errand_chain *chain, void *context)
         return -EBADMSG;
     char *path = client->request + 5;
     path[strcspn(path, " ?\r\n")] = '\0';
-    client->opened = errand_step_open(chain, client->root, path, O_RDONLY, 0);
+    client->opened =
+        errand_step_open(chain, client->root, path, O_RDONLY, 0);
     errand_step_stat(chain, ERRAND_SLOT(client->opened), &client->stat);
     errand_step_call(chain, answer, client);
     return 0;
@@ -89,8 +90,10 @@ static void finish(const struct errand_event *event)
     static const char sorry[] = "HTTP/1.0 404 Not Found\r\n\r\n";
     struct client *client = event->user_data;
     unsigned step = event->step_kind;
-    if (event->error && (step == ERRAND_STEP_OPEN || step == ERRAND_STEP_CALL))
-        send(client->socket, sorry, strlen(sorry), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (event->error &&
+        (step == ERRAND_STEP_OPEN || step == ERRAND_STEP_CALL))
+        send(client->socket, sorry, strlen(sorry),
+             MSG_DONTWAIT | MSG_NOSIGNAL);
     printf("%llu bytes, %s\n", (unsigned long long)event->bytes,
            errand_error_name(event->error));
     close(client->socket);
@@ -100,11 +103,12 @@ static void finish(const struct errand_event *event)
 
 static int listen_on(const char *port)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     address.sin_port = htons((uint16_t)strtoul(port, NULL, 10));
     int one = 1,
-        fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
+                    0);
     if (fd >= 0 &&
         setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
         bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
@@ -118,9 +122,10 @@ int main(int argc, char **argv)
 {
     errand_queue *queue;
     errand_source *source;
-    int root,
-        directory =
-            argc == 3 ? open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    int root, directory =
+                  argc == 3
+                      ? open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                      : -1;
     if (directory < 0) {
         fprintf(stderr, "usage: file_server DIR PORT\n");
         return 2;

@@ -34,7 +34,8 @@ int main(int argc, char **argv)
     errand_queue *queue;
     int result = argc > 1 ? errand_queue_open(&queue, NULL) : -EINVAL;
     if (result == 0)
-        result = submit(queue, (const char **)argv + 1, (unsigned)argc - 1);
+        result =
+            submit(queue, (const char **)argv + 1, (unsigned)argc - 1);
     while (result == 0 && event.kind != ERRAND_EVENT_CHAIN)
         errand_queue_wait(queue, &event, 1, ERRAND_FOREVER);
     if (result == 0)

@@ -21,8 +21,8 @@ static int submit(errand_queue *queue, const char *path)
     int result = errand_chain_new(queue, &chain);
     if (result < 0)
         return result;
-    int opened =
-        errand_step_open(chain, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
+    int opened = errand_step_open(chain, AT_FDCWD, path,
+                                  O_RDONLY | O_DIRECTORY, 0);
     errand_step_list(chain, ERRAND_SLOT(opened), print, NULL);
     return errand_submit(chain, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* open_close PATH: opens a file that may be on a slow or hung filesystem, looks at it, and takes its descriptor over. */
+/* open_close PATH: opens a file, perhaps of a hung filesystem, looks at it, and takes its descriptor over. */
 #include <errand.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +45,8 @@ int main(int argc, char **argv)
         return 1;
     }
     printf("descriptor %d, %llu bytes, %llu of them read\n", event.fd,
-           (unsigned long long)stat.bytes, (unsigned long long)event.bytes);
+           (unsigned long long)stat.bytes,
+           (unsigned long long)event.bytes);
     close(event.fd);
     return errand_queue_close(queue);
 }

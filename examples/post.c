@@ -40,6 +40,7 @@ int main(void)
         }
     }
     pthread_join(
-        thread, NULL); /* before the source ends: nobody posts to it any more */
+        thread,
+        NULL); /* before the source ends: nobody posts to it any more */
     errand_queue_close(queue);
 }

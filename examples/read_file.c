@@ -25,7 +25,8 @@ static int submit(errand_queue *queue, struct reading *reading)
     int result = errand_read_file(queue, &job, NULL);
     /* end */
     if (result < 0)
-        fprintf(stderr, "%s: %s\n", reading->path, errand_error_name(result));
+        fprintf(stderr, "%s: %s\n", reading->path,
+                errand_error_name(result));
     return result;
 }
 

@@ -11,11 +11,13 @@
 
 static int listen_somewhere(void)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t length = sizeof address;
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+    int fd =
+        socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 ||
+        bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
         listen(fd, 128) != 0 ||
         getsockname(fd, (struct sockaddr *)&address, &length) != 0)
         return -errno;
@@ -36,7 +38,8 @@ static int add_root(errand_queue *queue, const char *directory, int *root)
 }
 
 /* A new connection: the user_data of its chain is the descriptor, to be closed at the end. */
-static void answer(errand_queue *queue, int client, int root, const char *name)
+static void answer(errand_queue *queue, int client, int root,
+                   const char *name)
 {
     /* excerpt: errand_send_file */
     static const char head[] = "Here it is:\n";
@@ -65,7 +68,8 @@ static void serve(errand_queue *queue, int root, const char *name)
         if (errand_queue_wait(queue, &event, 1, ERRAND_FOREVER) < 1)
             continue;
         if (event.kind == ERRAND_EVENT_ACCEPT && event.error == 0)
-            answer(queue, event.fd, root, name); /* event.fd is ours now */
+            answer(queue, event.fd, root,
+                   name); /* event.fd is ours now */
         else if (event.kind == ERRAND_EVENT_ACCEPT)
             printf("accept: %s\n", errand_error_name(event.error));
         /* end */
@@ -82,14 +86,16 @@ int main(int argc, char **argv)
     errand_queue *queue;
     errand_source *source;
     int root = 0, listener = listen_somewhere();
-    int result =
-        argc == 3 && listener >= 0 ? errand_queue_open(&queue, NULL) : -EINVAL;
+    int result = argc == 3 && listener >= 0
+                     ? errand_queue_open(&queue, NULL)
+                     : -EINVAL;
     if (result == 0)
         result = add_root(queue, argv[1], &root);
     if (result == 0)
         result = errand_source_accept(queue, listener, NULL, &source);
     if (result == 0)
         serve(queue, root, argv[2]);
-    fprintf(stderr, "send_file DIR NAME: %s\n", errand_error_name(result));
+    fprintf(stderr, "send_file DIR NAME: %s\n",
+            errand_error_name(result));
     return 1;
 }

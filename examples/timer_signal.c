@@ -19,16 +19,20 @@ static int add_sources(errand_queue *queue, errand_source **ticks)
     sigemptyset(&signals);
     sigaddset(&signals, SIGUSR1);
     sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before other threads begin */
-    int result = errand_source_signal(queue, SIGUSR1, &names[USR1], &source);
+    pthread_sigmask(SIG_BLOCK, &signals,
+                    NULL); /* before other threads begin */
+    int result =
+        errand_source_signal(queue, SIGUSR1, &names[USR1], &source);
     if (result == 0)
-        result = errand_source_signal(queue, SIGINT, &names[INT], &source);
+        result =
+            errand_source_signal(queue, SIGINT, &names[INT], &source);
     /* end */
     if (result < 0)
         return result;
     /* excerpt: errand_source_timer */
     int64_t period = 500 * ERRAND_MILLISECOND;
-    result = errand_source_timer(queue, period, period, &names[TICK], ticks);
+    result =
+        errand_source_timer(queue, period, period, &names[TICK], ticks);
     /* end */
     return result;
 }

@@ -14,12 +14,13 @@ struct job {
 static int print(errand_chain *chain, void *context)
 {
     const struct job *job = context;
-    printf("%llx\n", (unsigned long long)errand_chain_result(chain, job->work));
+    printf("%llx\n",
+           (unsigned long long)errand_chain_result(chain, job->work));
     return 0;
 }
 
 /* excerpt: errand_step_work */
-/* On a worker thread: touches only what is the chain's until its event. */
+/* On a worker thread: what it touches is lent to it until the event. */
 static int64_t checksum(void *context)
 {
     const struct job *job = context;
