@@ -64,7 +64,6 @@ int main(int argc, char **argv)
         return 1;
     int left = submit(queue, argv + 1, argc - 1);
     /* excerpt: loop */
-    left -= drain(queue); /* before the first wait, too */
     while (left > 0) {
         struct epoll_event ready[16];
         int n = epoll_wait(loop, ready, 16, -1);

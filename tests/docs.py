@@ -217,7 +217,7 @@ def documents(tree):
     for name in pages(tree):
         yield name, PAGE_QUOTE, escaped
     for name in sorted(tree.texts):
-        if re.fullmatch(r'docs/guide/\w+\.md', name):
+        if re.fullmatch(r'docs/guide/[\w-]+\.md', name):
             yield name, CHAPTER_QUOTE, lambda text: text
 
 

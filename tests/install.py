@@ -116,7 +116,8 @@ def archive_only(installed):
 
 
 def soversion():
-    return re.search(r"soversion: '(\d+)'", read('src/meson.build')).group(1)
+    """The symbols' version is ERRAND_N where the library is liberrand.so.N: both change with the ABI."""
+    return re.match(r'ERRAND_(\d+) \{', read('src/errand.map')).group(1)
 
 
 def exported():
