@@ -166,6 +166,18 @@ def errors(tree):
                 yield page, 1, f'ERRORS has no {error}, which errand.h names for {name}'
 
 
+def members(tree):
+    """Every member of a struct that a page shows is explained on it."""
+    for page in pages(tree, '3'):
+        text = tree.texts[page]
+        explained = set(re.findall(r'\bVa (\w+)', text))
+        for match in PAGE_QUOTE.finditer(text):
+            shown = quoted(tree, match.group(2), match.group(3)) if match.group(2) == HEADER else None
+            for name in re.findall(r'(\w+)\)?(?:\([^)]*\))?(?=[;,](?![^(]*\)))', shown or ''):
+                if shown.startswith('struct') and name not in explained:
+                    yield page, line_of(text, match.start()), f'does not explain {name} of struct {match.group(3)}'
+
+
 def references(tree):
     """A page refers only to pages that there are."""
     known = set()
@@ -276,7 +288,7 @@ def write(tree):
             print('wrote', name)
 
 
-RULES = [complete, sectioned, synopses, errors, references, well_formed, quotations, compiled]
+RULES = [complete, sectioned, synopses, errors, members, references, well_formed, quotations, compiled]
 
 # For each rule: changes to a good tree on which it must speak.
 PAGE = r""".Dd November 25, 2026
@@ -304,6 +316,19 @@ enum errand_kind {
     ERRAND_ONE,
 };
 .Ed
+.\" excerpt: include/errand.h errand_pair
+.Bd -literal
+struct errand_pair {
+    int a, b;
+    void (*c)(int d, int e);
+};
+.Ed
+.Bl -tag -width Ds
+.It Va a , Va b
+Two.
+.It Va c
+One.
+.El
 .Sh RETURN VALUE
 None.
 .Sh ERRORS
@@ -334,6 +359,7 @@ OVERVIEW = '''.Dd November 25, 2026
 '''
 GOOD = {
     HEADER: '/* -ENOTUS */\n#define ERRAND_API\nenum errand_kind {\n    ERRAND_ONE, /* one */\n};\n'
+            'struct errand_pair {\n    int a, b;\n    void (*c)(int d, int e); /* f */\n};\n'
             '/* Opens: -EBADF. */\nERRAND_API int errand_open(const char *path, int);\n'
             '/* Shuts. Errors as errand_open(), -EPERM */\nERRAND_API void errand_shut(void);\n',
     MAP: 'X {\nglobal:\n    errand_open;\n};\n',
@@ -353,6 +379,7 @@ BAD = {
     'synopses': [(HEADER, '*path', '*name'), ('man/errand_open.3', '.Fa int', '.Fa long')],
     'errors': [(HEADER, '-EBADF', '-EBADF, -EINVAL'), ('man/errand_open.3', 'Er EPERM', 'Er EACCES'),
                (HEADER, '/* Shuts', '/* -EFAULT */\n/* Shuts')],
+    'members': [(HEADER, 'a, b', 'a, x'), (HEADER, '(*c)', '(*x)'), ('man/errand_open.3', 'Va a ,', 'Va x ,')],
     'references': [('man/errand.7', 'Xr errand_shut', 'Xr errand_shuts'),
                    ('man/errand_open.3', 'errand 7', 'errand 1')],
     'well_formed': [('man/errand_open.3', '.El\n', '')],
