@@ -23,9 +23,11 @@ static void print(const struct errand_event *event)
 {
     const struct reading *reading = event->user_data;
     if (event->error)
-        printf("%s: %s\n", reading->path, errand_error_name(event->error));
+        printf("%s: %s\n", reading->path,
+               errand_error_name(event->error));
     else
-        printf("%s: begins with %llu bytes\n", reading->path, (unsigned long long)event->bytes);
+        printf("%s: begins with %llu bytes\n", reading->path,
+               (unsigned long long)event->bytes);
 }
 
 /* What the other side does with its descriptor; it never waits. Returns how many timers expired. */
@@ -35,7 +37,8 @@ static int run_theirs(int epoll_fd)
     int n = epoll_wait(epoll_fd, events, 8, 0), expired = 0;
     for (int i = 0; i < n; i++) {
         uint64_t expirations;
-        if (read(events[i].data.fd, &expirations, sizeof expirations) > 0) {
+        if (read(events[i].data.fd, &expirations, sizeof expirations) >
+            0) {
             puts("the loop's timer");
             expired++;
         }
@@ -43,7 +46,8 @@ static int run_theirs(int epoll_fd)
     return expired;
 }
 
-static int submit(errand_queue *queue, struct reading *reading, const char *path)
+static int submit(errand_queue *queue, struct reading *reading,
+                  const char *path)
 {
     reading->path = path;
     struct errand_read_file job = {
@@ -59,16 +63,20 @@ static int submit(errand_queue *queue, struct reading *reading, const char *path
 
 int main(int argc, char **argv)
 {
-    int theirs = epoll_create1(EPOLL_CLOEXEC), timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+    int theirs = epoll_create1(EPOLL_CLOEXEC),
+        timer =
+            timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
     struct itimerspec soon = {.it_value.tv_nsec = 1000000};
     timerfd_settime(timer, 0, &soon, NULL);
-    epoll_ctl(theirs, EPOLL_CTL_ADD, timer, &(struct epoll_event){.events = EPOLLIN, .data.fd = timer});
+    epoll_ctl(theirs, EPOLL_CTL_ADD, timer,
+              &(struct epoll_event){.events = EPOLLIN, .data.fd = timer});
 
     errand_queue *queue;
     errand_source *source;
     int result = errand_queue_open(&queue, NULL);
     if (result == 0)
-        result = errand_source_ready(queue, theirs, POLLIN, NULL, &source);
+        result =
+            errand_source_ready(queue, theirs, POLLIN, NULL, &source);
     if (result < 0) {
         fprintf(stderr, "no queue: %s\n", errand_error_name(result));
         return 1;

@@ -19,9 +19,11 @@ static void print(const struct errand_event *event)
 {
     const struct reading *reading = event->user_data;
     if (event->error)
-        printf("%s: %s\n", reading->path, errand_error_name(event->error));
+        printf("%s: %s\n", reading->path,
+               errand_error_name(event->error));
     else
-        printf("%s: begins with %llu bytes\n", reading->path, (unsigned long long)event->bytes);
+        printf("%s: begins with %llu bytes\n", reading->path,
+               (unsigned long long)event->bytes);
 }
 
 static void on_timer(uv_timer_t *timer)
@@ -46,10 +48,12 @@ static void after_work(uv_work_t *request, int status)
 static int64_t time_of(uv_loop_t *loop)
 {
     int ms = uv_backend_timeout(loop);
-    return !uv_loop_alive(loop) || ms < 0 ? ERRAND_FOREVER : ms * ERRAND_MILLISECOND;
+    return !uv_loop_alive(loop) || ms < 0 ? ERRAND_FOREVER
+                                          : ms * ERRAND_MILLISECOND;
 }
 
-static int submit(errand_queue *queue, struct reading *reading, const char *path)
+static int submit(errand_queue *queue, struct reading *reading,
+                  const char *path)
 {
     reading->path = path;
     struct errand_read_file job = {
@@ -77,7 +81,8 @@ int main(int argc, char **argv)
     errand_source *source;
     int result = errand_queue_open(&queue, NULL);
     if (result == 0)
-        result = errand_source_ready(queue, uv_backend_fd(&loop), POLLIN, NULL, &source);
+        result = errand_source_ready(queue, uv_backend_fd(&loop), POLLIN,
+                                     NULL, &source);
     if (result < 0) {
         fprintf(stderr, "no queue: %s\n", errand_error_name(result));
         return 1;

@@ -21,11 +21,14 @@ static void print(const struct errand_event *event)
 {
     const struct reading *reading = event->user_data;
     if (event->error)
-        printf("%s: %s\n", reading->path, errand_error_name(event->error));
+        printf("%s: %s\n", reading->path,
+               errand_error_name(event->error));
     else
-        printf("%s: begins with %llu bytes\n", reading->path, (unsigned long long)event->bytes);
+        printf("%s: begins with %llu bytes\n", reading->path,
+               (unsigned long long)event->bytes);
 }
 
+/* excerpt: take_events */
 /* All that the queue has now. Returns how many files that were. */
 static int take_events(errand_queue *queue)
 {
@@ -39,8 +42,10 @@ static int take_events(errand_queue *queue)
     } while (n == 16);
     return taken;
 }
+/* end */
 
-static int submit(errand_queue *queue, struct reading *reading, const char *path)
+static int submit(errand_queue *queue, struct reading *reading,
+                  const char *path)
 {
     reading->path = path;
     struct errand_read_file job = {
@@ -58,22 +63,31 @@ int main(int argc, char **argv)
 {
     errand_queue *queue;
     int result = errand_queue_open(&queue, NULL);
+    /* excerpt: errand_queue_fd */
     int queue_fd = result < 0 ? result : errand_queue_fd(queue);
     if (queue_fd < 0) {
         fprintf(stderr, "no queue: %s\n", errand_error_name(queue_fd));
         return 1;
     }
-    int loop = epoll_create1(EPOLL_CLOEXEC), timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
+    /* end */
+    int loop = epoll_create1(EPOLL_CLOEXEC),
+        timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC);
     struct itimerspec soon = {.it_value.tv_nsec = 1000000};
     timerfd_settime(timer, 0, &soon, NULL);
-    epoll_ctl(loop, EPOLL_CTL_ADD, timer, &(struct epoll_event){.events = EPOLLIN, .data.fd = timer});
-    epoll_ctl(loop, EPOLL_CTL_ADD, queue_fd, &(struct epoll_event){.events = EPOLLIN, .data.fd = queue_fd});
+    epoll_ctl(loop, EPOLL_CTL_ADD, timer,
+              &(struct epoll_event){.events = EPOLLIN, .data.fd = timer});
+    /* excerpt: join */
+    struct epoll_event wanted = {.events = EPOLLIN, .data.fd = queue_fd};
+    epoll_ctl(loop, EPOLL_CTL_ADD, queue_fd, &wanted);
+    /* end */
 
     struct reading *readings = calloc((size_t)argc, sizeof *readings);
     int files = 0, timers = 1;
     for (int i = 1; readings && i < argc; i++)
-        files += submit(queue, &readings[i], argv[i]) == 0; /* makes queue_fd readable: nothing to flush */
+        files += submit(queue, &readings[i], argv[i]) ==
+                 0; /* makes queue_fd readable: nothing to flush */
 
+    /* excerpt: loop */
     while (files > 0 || timers > 0) {
         struct epoll_event events[8];
         int n = epoll_wait(loop, events, 8, -1);
@@ -81,12 +95,14 @@ int main(int argc, char **argv)
             uint64_t expirations;
             if (events[i].data.fd == queue_fd) {
                 files -= take_events(queue);
-            } else if (read(timer, &expirations, sizeof expirations) > 0) {
+            } else if (read(timer, &expirations, sizeof expirations) >
+                       0) {
                 puts("the loop's timer");
                 timers--;
             }
         }
     }
+    /* end */
     close(timer);
     close(loop);
     errand_queue_close(queue);

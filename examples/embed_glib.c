@@ -20,9 +20,11 @@ static void print(const struct errand_event *event)
 {
     const struct reading *reading = event->user_data;
     if (event->error)
-        printf("%s: %s\n", reading->path, errand_error_name(event->error));
+        printf("%s: %s\n", reading->path,
+               errand_error_name(event->error));
     else
-        printf("%s: begins with %llu bytes\n", reading->path, (unsigned long long)event->bytes);
+        printf("%s: begins with %llu bytes\n", reading->path,
+               (unsigned long long)event->bytes);
 }
 
 static gboolean take_events(int fd, GIOCondition condition, void *queue)
@@ -30,7 +32,9 @@ static gboolean take_events(int fd, GIOCondition condition, void *queue)
     (void)fd;
     (void)condition;
     struct errand_event events[16];
-    int n = errand_queue_dispatch(queue, events, 16); /* what is left over keeps the descriptor readable */
+    int n = errand_queue_dispatch(
+        queue, events,
+        16); /* what is left over keeps the descriptor readable */
     for (int i = 0; i < n; i++)
         print(&events[i]);
     files -= n;
@@ -45,7 +49,8 @@ static gboolean on_timer(void *context)
     return G_SOURCE_REMOVE;
 }
 
-static int submit(errand_queue *queue, struct reading *reading, const char *path)
+static int submit(errand_queue *queue, struct reading *reading,
+                  const char *path)
 {
     reading->path = path;
     struct errand_read_file job = {
@@ -68,7 +73,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "no queue: %s\n", errand_error_name(queue_fd));
         return 1;
     }
-    unsigned source = g_unix_fd_add(queue_fd, G_IO_IN, take_events, queue);
+    unsigned source =
+        g_unix_fd_add(queue_fd, G_IO_IN, take_events, queue);
     g_timeout_add(1, on_timer, NULL);
     timers = 1;
 

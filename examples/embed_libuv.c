@@ -20,9 +20,11 @@ static void print(const struct errand_event *event)
 {
     const struct reading *reading = event->user_data;
     if (event->error)
-        printf("%s: %s\n", reading->path, errand_error_name(event->error));
+        printf("%s: %s\n", reading->path,
+               errand_error_name(event->error));
     else
-        printf("%s: begins with %llu bytes\n", reading->path, (unsigned long long)event->bytes);
+        printf("%s: begins with %llu bytes\n", reading->path,
+               (unsigned long long)event->bytes);
 }
 
 static void take_events(uv_poll_t *poll, int status, int what)
@@ -30,7 +32,9 @@ static void take_events(uv_poll_t *poll, int status, int what)
     (void)status;
     (void)what;
     struct errand_event events[16];
-    int n = errand_queue_dispatch(poll->data, events, 16); /* what is left over keeps the descriptor readable */
+    int n = errand_queue_dispatch(
+        poll->data, events,
+        16); /* what is left over keeps the descriptor readable */
     for (int i = 0; i < n; i++)
         print(&events[i]);
     files -= n;
@@ -44,7 +48,8 @@ static void on_timer(uv_timer_t *timer)
     uv_close((uv_handle_t *)timer, NULL);
 }
 
-static int submit(errand_queue *queue, struct reading *reading, const char *path)
+static int submit(errand_queue *queue, struct reading *reading,
+                  const char *path)
 {
     reading->path = path;
     struct errand_read_file job = {

@@ -22,18 +22,23 @@ static void print(const struct errand_event *event)
 {
     const struct reading *reading = event->user_data;
     if (event->error)
-        printf("%s: %s\n", reading->path, errand_error_name(event->error));
+        printf("%s: %s\n", reading->path,
+               errand_error_name(event->error));
     else
-        printf("%s: begins with %llu bytes\n", reading->path, (unsigned long long)event->bytes);
+        printf("%s: begins with %llu bytes\n", reading->path,
+               (unsigned long long)event->bytes);
 }
 
-static int take_events(sd_event_source *source, int fd, uint32_t what, void *queue)
+static int take_events(sd_event_source *source, int fd, uint32_t what,
+                       void *queue)
 {
     (void)source;
     (void)fd;
     (void)what;
     struct errand_event events[16];
-    int n = errand_queue_dispatch(queue, events, 16); /* what is left over keeps the descriptor readable */
+    int n = errand_queue_dispatch(
+        queue, events,
+        16); /* what is left over keeps the descriptor readable */
     for (int i = 0; i < n; i++)
         print(&events[i]);
     files -= n;
@@ -50,7 +55,8 @@ static int on_timer(sd_event_source *source, uint64_t time, void *context)
     return 0;
 }
 
-static int submit(errand_queue *queue, struct reading *reading, const char *path)
+static int submit(errand_queue *queue, struct reading *reading,
+                  const char *path)
 {
     reading->path = path;
     struct errand_read_file job = {
@@ -78,7 +84,8 @@ int main(int argc, char **argv)
         return 1;
     sd_event_source *source, *timer;
     sd_event_add_io(loop, &source, queue_fd, EPOLLIN, take_events, queue);
-    sd_event_add_time_relative(loop, &timer, CLOCK_MONOTONIC, 1000, 0, on_timer, NULL);
+    sd_event_add_time_relative(loop, &timer, CLOCK_MONOTONIC, 1000, 0,
+                               on_timer, NULL);
     timers = 1;
 
     struct reading *readings = calloc((size_t)argc, sizeof *readings);

@@ -255,8 +255,7 @@ def quotations(tree):
 
 def compiled(tree):
     """What is quoted is built. Only what needs a function that is not exported yet may wait."""
-    built = re.search(r'^examples = \[(.*?)\]', tree.texts[EXAMPLES], flags=re.M | re.S)
-    built = re.findall(r"'(\w+)'", built.group(1)) if built else []
+    built = re.findall(r"^  '(\w+)': ", tree.texts[EXAMPLES], flags=re.M)
     for name in tree.c_files('examples'):
         missing = {call for _, call in tree.calls(name) if call.startswith('errand_')} - set(exported(tree))
         if not missing and os.path.basename(name)[:-2] not in built:
@@ -363,7 +362,7 @@ GOOD = {
             '/* Opens: -EBADF. */\nERRAND_API int errand_open(const char *path, int);\n'
             '/* Shuts. Errors as errand_open(), -EPERM */\nERRAND_API void errand_shut(void);\n',
     MAP: 'X {\nglobal:\n    errand_open;\n};\n',
-    EXAMPLES: "examples = ['open']\n",
+    EXAMPLES: "examples = {\n  'open': [],\n}\n",
     'examples/open.c': 'int main(void)\n{\n    /* excerpt: errand_open */\n    errand_open("\\0", -1);\n'
                        '    /* end */\n}\n',
     'examples/later.c': 'int main(void)\n{\n    errand_later();\n}\n',
@@ -387,7 +386,7 @@ BAD = {
                    (HEADER, 'ONE', 'TWO'), ('docs/guide/one.md', '-1', '-2'),
                    ('docs/guide/one.md', '# One', '```c\nint x;\n```'),
                    ('man/errand_open.3', '.\\" excerpt: examples', '.\\" from: examples')],
-    'compiled': [(EXAMPLES, "'open'", ''), (MAP, 'open;', 'open;\n    errand_later;'),
+    'compiled': [(EXAMPLES, "'open'", "'shut'"), (MAP, 'open;', 'open;\n    errand_later;'),
                  ('docs/guide/one.md', 'examples/open.c', 'src/open.c')],
 }
 
