@@ -101,21 +101,27 @@ static void finish(const struct errand_event *event)
 }
 /* end */
 
+/* Port 0 takes a free one. */
 static int listen_on(const char *port)
 {
     struct sockaddr_in address = {
         .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     address.sin_port = htons((uint16_t)strtoul(port, NULL, 10));
-    int one = 1,
-        fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC,
-                    0);
-    if (fd >= 0 &&
-        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) == 0 &&
-        bind(fd, (struct sockaddr *)&address, sizeof address) == 0 &&
-        listen(fd, 511) == 0)
-        return fd;
-    perror("listen");
-    exit(1);
+    socklen_t length = sizeof address;
+    int one = 1;
+    int fd =
+        socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0 ||
+        setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one) != 0 ||
+        bind(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
+        listen(fd, 511) != 0 ||
+        getsockname(fd, (struct sockaddr *)&address, &length) != 0) {
+        perror("listen");
+        exit(1);
+    }
+    printf("port %d\n", ntohs(address.sin_port));
+    fflush(stdout);
+    return fd;
 }
 
 int main(int argc, char **argv)

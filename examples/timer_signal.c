@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Ticks twice a second; SIGUSR1 stops and starts the ticks; SIGINT, or the tenth tick, ends it. */
+/* Ticks twenty times a second; SIGUSR1 stops and starts the ticks; SIGINT, or the tenth tick, ends it. */
 #include <errand.h>
 #include <pthread.h>
 #include <signal.h>
@@ -30,7 +30,7 @@ static int add_sources(errand_queue *queue, errand_source **ticks)
     if (result < 0)
         return result;
     /* excerpt: errand_source_timer */
-    int64_t period = 500 * ERRAND_MILLISECOND;
+    int64_t period = 50 * ERRAND_MILLISECOND;
     result =
         errand_source_timer(queue, period, period, &names[TICK], ticks);
     /* end */

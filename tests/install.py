@@ -14,7 +14,7 @@ import tempfile
 
 SOURCE = os.environ.get('TEST_SOURCE') or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 STRICT = ['-Wall', '-Wextra', '-pedantic', '-Werror', '-fsyntax-only']
-# Uses every macro, so that each is an expression in either language.
+# Uses every macro, each of which is an expression in either language.
 PROBE = r'''
 #include <errand.h>
 #include <errand.h>
@@ -49,7 +49,7 @@ def probe():
     names = re.findall(r'^#define (ERRAND_\w+) (?!__)\S', read('include/errand.h'), flags=re.M)
     calls = re.findall(r'^#define (ERRAND_\w+)\(\w+\)', read('include/errand.h'), flags=re.M)
     assert names and calls, 'errand.h has no macro that this test can see'
-    return PROBE % ' + '.join(f'(int64_t)({value} != 7)' for value in names + [f'{call}(1)' for call in calls])
+    return PROBE % ' + '.join(f'(int64_t)sizeof({value})' for value in names + [f'{call}(1)' for call in calls])
 
 
 class Installed:
