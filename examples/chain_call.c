@@ -53,7 +53,7 @@ int main(int argc, char **argv)
 {
     struct file file = {0};
     struct errand_event event = {0};
-    errand_queue *queue;
+    errand_queue *queue = NULL;
     int result = argc == 2 ? errand_queue_open(&queue, NULL) : -EINVAL;
     if (result == 0)
         result = submit(queue, argv[1], &file);
@@ -67,5 +67,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s: %s\n", errand_step_name(event.step_kind),
                 errand_error_name(result));
     free(file.text);
+    if (queue)
+        errand_queue_close(queue);
     return result == 0 ? 0 : 1;
 }

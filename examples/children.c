@@ -24,7 +24,7 @@ static int start(errand_queue *queue, char *command)
 
 int main(int argc, char **argv)
 {
-    errand_queue *queue;
+    errand_queue *queue = NULL;
     int left = 0, result = errand_queue_open(&queue, NULL);
     for (int i = 1; result == 0 && i < argc; i++, left++)
         result = start(queue, argv[i]);
@@ -42,5 +42,7 @@ int main(int argc, char **argv)
     if (result < 0)
         fprintf(stderr, "children COMMAND...: %s\n",
                 errand_error_name(result));
-    return result < 0 ? 1 : errand_queue_close(queue);
+    if (queue)
+        errand_queue_close(queue);
+    return result < 0;
 }

@@ -94,7 +94,7 @@ static int log_it(errand_queue *queue, const char *path)
 int main(int argc, char **argv)
 {
     char old[4096], log[4096];
-    errand_queue *queue;
+    errand_queue *queue = NULL;
     int result = argc == 3 ? errand_queue_open(&queue, NULL) : -EINVAL;
     if (result == 0) {
         snprintf(old, sizeof old, "%s.old", argv[1]);
@@ -115,5 +115,7 @@ int main(int argc, char **argv)
     if (result < 0)
         fprintf(stderr, "configuration FILE LINE: %s\n",
                 errand_error_name(result));
+    if (queue)
+        errand_queue_close(queue);
     return result == 0 ? 0 : 1;
 }

@@ -61,7 +61,7 @@ int main(int argc, char **argv)
 {
     struct copying copying = {0};
     struct errand_event event = {0};
-    errand_queue *queue;
+    errand_queue *queue = NULL;
     int result = argc == 3 ? errand_queue_open(&queue, NULL) : -EINVAL;
     if (result == 0)
         result = submit(queue, argv[1], argv[2], &copying);
@@ -72,5 +72,7 @@ int main(int argc, char **argv)
     if (result < 0)
         fprintf(stderr, "%s: %s\n", errand_step_name(event.step_kind),
                 errand_error_name(result));
+    if (queue)
+        errand_queue_close(queue);
     return result == 0 ? 0 : 1;
 }

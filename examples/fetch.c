@@ -57,7 +57,7 @@ int main(int argc, char **argv)
     struct errand_event event = {0};
     struct sockaddr_in peer = {.sin_family = AF_INET,
                                .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    errand_queue *queue;
+    errand_queue *queue = NULL;
     int result = argc == 4 ? errand_queue_open(&queue, NULL) : -EINVAL;
     if (result == 0) {
         peer.sin_port = htons((uint16_t)strtoul(argv[1], NULL, 10));
@@ -70,5 +70,7 @@ int main(int argc, char **argv)
     if (result < 0)
         fprintf(stderr, "%s: %s\n", errand_step_name(event.step_kind),
                 errand_error_name(result));
+    if (queue)
+        errand_queue_close(queue);
     return result == 0 ? 0 : 1;
 }

@@ -31,7 +31,7 @@ static int submit(errand_queue *queue, const char **paths, unsigned count)
 int main(int argc, char **argv)
 {
     struct errand_event event = {.fd = -1};
-    errand_queue *queue;
+    errand_queue *queue = NULL;
     int result = argc > 1 ? errand_queue_open(&queue, NULL) : -EINVAL;
     if (result == 0)
         result =
@@ -45,5 +45,7 @@ int main(int argc, char **argv)
                 errand_error_name(result));
     if (event.fd >= 0)
         close(event.fd);
+    if (queue)
+        errand_queue_close(queue);
     return result == 0 ? 0 : 1;
 }

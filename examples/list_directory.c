@@ -31,7 +31,7 @@ static int submit(errand_queue *queue, const char *path)
 int main(int argc, char **argv)
 {
     struct errand_event event = {0};
-    errand_queue *queue;
+    errand_queue *queue = NULL;
     int result = argc == 2 ? errand_queue_open(&queue, NULL) : -EINVAL;
     if (result == 0)
         result = submit(queue, argv[1]);
@@ -42,5 +42,7 @@ int main(int argc, char **argv)
     if (result < 0)
         fprintf(stderr, "%s: %s\n", errand_step_name(event.step_kind),
                 errand_error_name(result));
+    if (queue)
+        errand_queue_close(queue);
     return result == 0 ? 0 : 1;
 }

@@ -31,7 +31,7 @@ int main(int argc, char **argv)
     struct errand_event event = {.fd = -1};
     struct errand_stat stat = {0};
     char start[16];
-    errand_queue *queue;
+    errand_queue *queue = NULL;
     int result = argc == 2 ? errand_queue_open(&queue, NULL) : -EINVAL;
     if (result == 0)
         result = submit(queue, argv[1], &stat, start, sizeof start);
@@ -39,6 +39,8 @@ int main(int argc, char **argv)
         errand_queue_wait(queue, &event, 1, ERRAND_FOREVER);
     if (result == 0)
         result = event.error;
+    if (queue)
+        errand_queue_close(queue); /* event.fd is ours and stays open */
     if (result < 0) {
         fprintf(stderr, "%s: %s\n", errand_step_name(event.step_kind),
                 errand_error_name(result));
@@ -48,5 +50,5 @@ int main(int argc, char **argv)
            (unsigned long long)stat.bytes,
            (unsigned long long)event.bytes);
     close(event.fd);
-    return errand_queue_close(queue);
+    return 0;
 }

@@ -27,7 +27,7 @@ static int submit(errand_queue *queue, int socket, const char *path)
 int main(int argc, char **argv)
 {
     struct errand_event event = {0};
-    errand_queue *queue;
+    errand_queue *queue = NULL;
     int ends[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0,
                    ends) != 0 ||
@@ -43,5 +43,7 @@ int main(int argc, char **argv)
         result = event.error;
     printf("%llu bytes, %s\n", (unsigned long long)event.bytes,
            errand_error_name(result));
+    if (queue)
+        errand_queue_close(queue);
     return result == 0 ? 0 : 1;
 }

@@ -36,7 +36,7 @@ static int input_ends(errand_queue *queue)
 
 int main(int argc, char **argv)
 {
-    errand_queue *queue;
+    errand_queue *queue = NULL;
     int result = argc == 2 ? errand_queue_open(&queue, NULL) : -EINVAL;
     if (result == 0)
         result = input_ends(queue);
@@ -59,5 +59,7 @@ int main(int argc, char **argv)
     }
     if (result < 0)
         fprintf(stderr, "watch DIR: %s\n", errand_error_name(result));
+    if (queue)
+        errand_queue_close(queue);
     return result < 0;
 }

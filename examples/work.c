@@ -62,20 +62,23 @@ static int submit(errand_queue *queue, const char *path, struct job *job,
 int main(int argc, char **argv)
 {
     static struct job job;
-    errand_queue *queue;
+    errand_queue *queue = NULL;
     int result = argc == 2 ? errand_queue_open(&queue, NULL) : -EINVAL;
-    for (int64_t delay = 0; result == 0 && delay <= ERRAND_SECOND;
-         delay += ERRAND_SECOND) {
-        struct errand_event event;
+    int tries = result == 0 ? 2 : 0;
+    for (int64_t delay = 0; tries > 0; tries--, delay = ERRAND_SECOND) {
+        struct errand_event event = {0};
         result = submit(queue, argv[1], &job, delay);
-        if (result < 0)
-            break;
-        while (errand_queue_wait(queue, &event, 1, ERRAND_FOREVER) < 1)
+        while (result == 0 &&
+               errand_queue_wait(queue, &event, 1, ERRAND_FOREVER) < 1)
             ;
-        if (event.error == 0)
-            return errand_queue_close(queue);
+        if (result == 0)
+            result = event.error;
+        if (result == 0)
+            break;
         fprintf(stderr, "%s: %s\n", errand_step_name(event.step_kind),
-                errand_error_name(event.error));
+                errand_error_name(result));
     }
-    return 1;
+    if (queue)
+        errand_queue_close(queue);
+    return result == 0 ? 0 : 1;
 }
