@@ -65,7 +65,6 @@ struct backend {
     struct pool *pool;
     bool read_files; /* performs OP_READ_FILE */
     bool defers;     /* submit() performs no OP_OPEN, it only prepares it */
-    bool mute_polls; /* announce() leaves out the ends of OP_POLL: their descriptors are to be announced themselves */
 };
 
 extern const struct backend_ops uring_backend, threads_backend;

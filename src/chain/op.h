@@ -47,6 +47,7 @@ struct op {
     int32_t socket;
     int32_t close_first; /* OP_SEND: a descriptor to close (OP_CLOSE's conditions) before; -1: none */
     int32_t open_result;
+    int32_t held;     /* the backend's, OP_POLL: another loop's epoll descriptor holds it; -1: none does */
     uint32_t serial;  /* the backend's: when it was prepared */
     int32_t fault;    /* tests only: how it is to fail when it is done; see base/fault.h */
     struct list node; /* the backend's */

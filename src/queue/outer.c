@@ -6,8 +6,7 @@
  *     an epoll that it is in, with DEFER_TASKRUN), by calls that give the queue something to do, and by
  *     errand_queue_dispatch() itself when it leaves something over;
  *   - a timer, set to the earliest of the queue's heap each time the thread leaves;
- *   - the epoll descriptor of the threads backend; or, because the ring does not ring the bell for all of them, what
- *     sources poll, while they do.
+ *   - what the backend adds: its epoll descriptor (threads), or what a ring does not ring the bell for.
  */
 #include "queue/queue.h"
 
@@ -51,27 +50,6 @@ static int set_up(struct outer *outer)
     return result < 0 ? result : hold(outer, outer->timer);
 }
 
-int queue_outer_holds(errand_source *source, bool wanted)
-{
-    struct epoll_event event = {.events = EPOLLIN};
-    errand_queue *queue = source->queue;
-    if (!queue->outer || !queue->backend->mute_polls)
-        return 0;
-    int what = wanted ? EPOLL_CTL_ADD : EPOLL_CTL_DEL;
-    return epoll_ctl(queue->outer->epoll_fd, what, source->fd, &event) < 0 ? -errno : 0;
-}
-
-static int hold_polled(errand_queue *queue)
-{
-    int result = 0;
-    for (uint32_t i = 0; result == 0 && i < queue->sources.touched; i++) {
-        errand_source *source = slab_at(&queue->sources, i);
-        if (slab_is_taken(&queue->sources, i) && source->op.in_flight && source->op.kind == OP_POLL)
-            result = queue_outer_holds(source, true);
-    }
-    return result;
-}
-
 int errand_queue_fd(errand_queue *queue)
 {
     if (!queue)
@@ -85,16 +63,13 @@ int errand_queue_fd(errand_queue *queue)
         return -ENOMEM;
     *outer = (struct outer){.epoll_fd = -1, .bell = -1, .timer = -1, .due = HEAP_NEVER};
     int result = set_up(outer);
-    queue->outer = outer;
     if (result == 0)
-        result = hold_polled(queue);
-    if (result == 0) /* last: it cannot be taken back */
         result = queue->backend->ops->announce(queue->backend, outer->epoll_fd, outer->bell);
     if (result < 0) {
-        queue->outer = NULL;
         outer_free(outer);
         return result;
     }
+    queue->outer = outer;
     outer->rung = queue->context.in_call; /* errand_queue_wait() is under way, and looks when it leaves */
     queue_touch(queue);                   /* there may be something by now */
     return outer->epoll_fd;

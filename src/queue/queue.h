@@ -125,8 +125,6 @@ static inline void queue_touch(errand_queue *queue)
 /* The thread is in errand_queue_wait(), leaves it; only with an outer loop. */
 void queue_outer_entered(errand_queue *queue);
 void queue_outer_leaves(errand_queue *queue);
-/* The source waits, by OP_POLL, for its descriptor to be readable; or no longer does. Returns 0, -errno. */
-int queue_outer_holds(errand_source *source, bool wanted);
 void queue_outer_close(errand_queue *queue);
 
 /* backend selection: backends.c */

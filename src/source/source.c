@@ -38,11 +38,7 @@ void source_arm_poll(errand_source *source)
         return;
     source->op.socket = source->fd;
     source->op.flags = POLLIN;
-    source->op.result = queue_outer_holds(source, true);
-    if (source->op.result < 0)
-        source->type->took(source);
-    else
-        source_arm(source, OP_POLL);
+    source_arm(source, OP_POLL);
 }
 
 int source_own(errand_source **out, int fd)
@@ -60,7 +56,6 @@ int source_own(errand_source **out, int fd)
 
 void source_poll_took(errand_source *source)
 {
-    queue_outer_holds(source, false);
     if (source->op.result < 0)
         source->error = (int32_t)source->op.result;
     if (!source->stopped && !source->paused)

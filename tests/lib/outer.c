@@ -196,6 +196,35 @@ TEST_EACH_BACKEND(eventfds)
     close_queue(queue);
 }
 
+/* The same of chains that poll, several on one descriptor, some since before the descriptor is asked for. */
+TEST_EACH_BACKEND(chains_that_poll)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    enum { rounds = 4 };
+    for (unsigned i = 0; i < rounds; i++) {
+        int fds[2] = {eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), -1};
+        fds[1] = backend == ERRAND_BACKEND_THREADS ? fcntl(fds[0], F_DUPFD_CLOEXEC, 3) : fds[0];
+        for (unsigned turn = 0; turn < 2; turn++) {
+            errand_chain *chain = new_chain(queue);
+            errand_step_poll(chain, fds[turn], POLLIN);
+            submit(chain, NULL, 0);
+        }
+        no_event(queue);
+        settle(queue);
+        uint64_t value = 1;
+        CHECK_INT(write(fds[0], &value, sizeof value), sizeof value);
+        for (unsigned turn = 0; turn < 2; turn++) {
+            struct errand_event event = outer_event(queue);
+            CHECK_EVENT(event, 0, -1, 0);
+        }
+        settle(queue);
+        if (fds[1] != fds[0])
+            close(fds[1]);
+        close(fds[0]);
+    }
+    close_queue(queue);
+}
+
 static void *echo(void *context)
 {
     int socket = *(int *)context;

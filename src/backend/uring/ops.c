@@ -126,6 +126,12 @@ bool uring_submit(struct backend *backend, struct op *op)
             return true;
         prepare(uring, op);
         return false;
+    case OP_POLL:
+        op->result = uring_polls(uring, op);
+        if (op->result < 0)
+            return true;
+        prepare(uring, op);
+        return false;
     case OP_READ_FILE:
         if (uring->direct_count == 0)
             list_append(&uring->direct_waiting, &op->node);
@@ -210,6 +216,8 @@ static struct op *took(struct uring *uring, const struct io_uring_cqe *cqe)
         ledger_check(op->data, length_of(op));
     if (op->kind == OP_RECEIVE_ANY)
         took_received(uring, op, cqe);
+    else if (op->kind == OP_POLL)
+        uring_polled(uring, op);
     else if (op->kind == OP_CONNECT)
         connect_end(op, cqe->res);
     return op;

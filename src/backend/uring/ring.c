@@ -3,11 +3,8 @@
 #include "backend/uring/ring.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <sched.h>
-#include <stdatomic.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -111,8 +108,10 @@ static int uring_open(struct backend **backend, const struct backend_options *op
     *why = "memory";
     if (!uring)
         return -ENOMEM;
-    uring->backend = (struct backend){.ops = &uring_backend, .pool = options->pool, .defers = true, .mute_polls = true};
+    uring->backend = (struct backend){.ops = &uring_backend, .pool = options->pool, .defers = true};
     list_init(&uring->direct_waiting);
+    list_init(&uring->polls);
+    uring->outer_fd = -1;
     /* DEFER_TASKRUN is what needs Linux 6.1: completions are run when we ask, not whenever the kernel interrupts us. */
     struct io_uring_params params = {.cq_entries = COMPLETIONS,
                                      .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
@@ -174,7 +173,7 @@ static void enter(struct uring *uring, unsigned wanted, int64_t timeout_ns)
 static void uring_wait(struct backend *backend, int64_t timeout_ns)
 {
     struct uring *uring = container_of(backend, struct uring, backend);
-    if (uring->announces)
+    if (uring->outer_fd >= 0)
         io_uring_cq_eventfd_toggle(&uring->ring, false); /* what comes now is seen anyway */
     if (!uring->wake_armed)
         uring_arm_wake(uring);
@@ -187,46 +186,6 @@ static void uring_wait(struct backend *backend, int64_t timeout_ns)
         timeout_ns = 0;
     enter(uring, timeout_ns == 0 ? 0 : done + 1, timeout_ns);
     pool_awake(backend->pool);
-}
-
-/*
- * With DEFER_TASKRUN the ring's descriptor does not wake those who wait for it, because completions are made only when
- * the thread asks for them; a registered eventfd is written to as soon as there is one to make. Not, though, if what
- * makes it is itself a write to an eventfd: then it is written to only after a grace period (19 ms were seen), and on
- * Linux 6.18 no second time. So the pool's eventfd is waited for beside the ring, and so is what may lead to one: what
- * sources poll. Peers' sockets do not.
- */
-static int uring_announce(struct backend *backend, int epoll_fd, int bell)
-{
-    struct uring *uring = container_of(backend, struct uring, backend);
-    struct epoll_event event = {.events = EPOLLIN};
-    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, pool_event_fd(backend->pool), &event) < 0)
-        return -errno;
-    int result = io_uring_register_eventfd(&uring->ring, bell);
-    uring->announces = result == 0;
-    return result;
-}
-
-/* Whether completions are there, or can be made. */
-static bool is_readable(struct uring *uring)
-{
-    struct pollfd ring = {.fd = uring->ring.ring_fd, .events = POLLIN};
-    return poll(&ring, 1, 0) != 0;
-}
-
-static bool uring_leave(struct backend *backend)
-{
-    struct uring *uring = container_of(backend, struct uring, backend);
-    if (!uring->wake_armed)
-        uring_arm_wake(uring);
-    bool nothing_done = pool_sleep(backend->pool);
-    /* First have all that comes announced, then look at what has come: a completion that waited to be made when the
-     * next came would keep that from being announced too. */
-    io_uring_cq_eventfd_toggle(&uring->ring, true);
-    atomic_thread_fence(memory_order_seq_cst);
-    if (io_uring_sq_ready(&uring->ring) > 0)
-        io_uring_submit(&uring->ring);
-    return nothing_done && io_uring_sq_ready(&uring->ring) == 0 && !is_readable(uring);
 }
 
 const struct backend_ops uring_backend = {

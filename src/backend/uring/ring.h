@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The io_uring backend's state, shared by its two files: ring.c (setting up, waiting), ops.c (operations). */
+/* The io_uring backend's state, shared by its files: ring.c (setting up, waiting), ops.c (operations), announce.c. */
 #ifndef BACKEND_URING_RING_H
 #define BACKEND_URING_RING_H
 
@@ -20,7 +20,8 @@ struct uring {
     struct io_uring ring;
     uint64_t wake_count; /* where the pool's eventfd is read to */
     bool wake_armed;
-    bool announces; /* another event loop waits for an eventfd that the ring writes to */
+    int outer_fd;       /* another event loop's epoll descriptor, see announce.c; or -1 */
+    struct list polls;  /* OP_POLL operations in flight */
     uint32_t immediate; /* completions to come of operations that complete while they are submitted */
     uint16_t direct_free[DIRECT_LIMIT];
     uint32_t direct_count;      /* free direct descriptors */
@@ -43,5 +44,11 @@ void uring_cancel(struct backend *backend, struct op *op);
 void uring_forget(struct backend *backend, int fd);
 struct op *uring_next(struct backend *backend);
 void uring_recycle(struct backend *backend, void *buffer);
+
+/* An OP_POLL begins: returns 0, or why it cannot be announced. It is back. */
+int uring_polls(struct uring *uring, struct op *op);
+void uring_polled(struct uring *uring, struct op *op);
+int uring_announce(struct backend *backend, int epoll_fd, int bell);
+bool uring_leave(struct backend *backend);
 
 #endif
