@@ -421,7 +421,7 @@ struct errand_entry {
 };
 
 /*
- * Lists an open directory (O_DIRECTORY), but "." and "..", in the filesystem's order: entry(chain, what, context) is
+ * Lists an open directory (O_DIRECTORY), all of it but "." and "..", in the filesystem's order: entry(chain, what, context) is
  * called on the queue's thread for each, as a call step is, while a worker reads on piece by piece; memory does not
  * grow with the directory. Returning 0 goes on, 1 ends the step, a negative errno fails it. Result: the entries.
  */

@@ -65,7 +65,7 @@ struct run_call {
     uint8_t file, to;        /* in files: the operand, or what it opens; copy: from and to */
     uint8_t place, to_place; /* in places, of path and to_path */
     uint8_t choices, choice; /* open: path is so many paths, one behind the other; which was it? */
-    bool whole;              /* copy: from here to the file's end, whatever length says */
+    bool whole;              /* copy: to the end of the file, whatever length says; list: from its beginning */
     bool ended;              /* copy: that was met */
     uint32_t flags;          /* as the step's kind has them */
     uint32_t mode;

@@ -241,6 +241,7 @@ static bool describe(struct gathering *g, struct step *step, struct run_call *ca
             return false;
         g->run->wants_buffer = g->ends = true;
         call->length = LIST_PIECE;
+        call->whole = step->result < 0; /* it begins: from the first entry on */
         return true;
     case ERRAND_STEP_SYNC: call->flags = step->flags; return true;
     case ERRAND_STEP_TRUNCATE: call->offset = step->offset; return true;

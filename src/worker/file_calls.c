@@ -85,6 +85,8 @@ static int64_t list_directory(struct file_run *run, const struct run_call *call)
 {
     if (!run->buffer && !(run->buffer = aligned_alloc(BUFFER_ALIGNMENT, run->buffer_size)))
         return -ENOMEM;
+    if (call->whole)
+        lseek(run->files[call->file].fd, 0, SEEK_SET); /* what is no directory the next call says */
     long n = syscall(SYS_getdents64, run->files[call->file].fd, run->buffer, run->buffer_size);
     if (n < 0)
         return -errno;
