@@ -9,11 +9,13 @@
  * The kernel looks names up in one directory one after the other until it has seen them (libfuse 3.14 cannot tell it
  * otherwise): who wants many lookups held at once looks at every name first.
  *
+ * What is written is thrown away, and what would change its tree says that it succeeded, and changes nothing.
+ *
  * It says `ready` once it is mounted, then answers commands on standard input, a line each:
  *
  *     hold all | hold OPERATION...  from now on such operations are held; what is held already stays so
  *     wait N          answers when N operations or more are held
- *     status          answers `held N lookup A getattr B open C read D flush E release F opendir G readdir H`
+ *     status          answers `held N lookup A getattr B open C read D flush E release F opendir G readdir H ...`
  *     release [N]     performs what is held now (the first N), further ones are held as before
  *     pass            performs what is held and holds no more
  *     fail ERRNO OPERATION...       from now on such operations fail so (0: no more)
@@ -38,10 +40,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum operation { LOOKUP, GETATTR, OPEN, READ, FLUSH, RELEASE, OPENDIR, READDIR, OPERATIONS };
+enum operation {
+    LOOKUP,
+    GETATTR,
+    OPEN,
+    READ,
+    FLUSH,
+    RELEASE,
+    OPENDIR,
+    READDIR,
+    WRITE,
+    FSYNC,
+    SETATTR,
+    RENAME,
+    UNLINK,
+    OPERATIONS
+};
 
-static const char *const names[OPERATIONS] = {"lookup", "getattr", "open",    "read",
-                                              "flush",  "release", "opendir", "readdir"};
+static const char *const names[OPERATIONS] = {"lookup",  "getattr", "open",  "read",    "flush",  "release", "opendir",
+                                              "readdir", "write",   "fsync", "setattr", "rename", "unlink"};
 
 /* Inodes: 1 the root, 2 its directory, from 16 on the root's files, from 16 + file_count on the directory's. */
 enum { root_inode = 1, directory_inode = 2, first_file = 16, seed_step = 1000000 };
@@ -177,6 +194,7 @@ static void perform(struct request *request)
             fuse_reply_err(request->handle, ENOENT);
         break;
     case GETATTR:
+    case SETATTR:
         if (attributes(request->inode, &entry.attr))
             fuse_reply_attr(request->handle, &entry.attr, cache_seconds);
         else
@@ -186,6 +204,7 @@ static void perform(struct request *request)
     case OPENDIR: fuse_reply_open(request->handle, &request->file); break;
     case READ: send_contents(request); break;
     case READDIR: list(request); break;
+    case WRITE: fuse_reply_write(request->handle, request->size); break;
     default: fuse_reply_err(request->handle, 0);
     }
 }
@@ -277,6 +296,40 @@ static void on_opendir(fuse_req_t handle, fuse_ino_t inode, struct fuse_file_inf
 static void on_readdir(fuse_req_t handle, fuse_ino_t inode, size_t size, off_t offset, struct fuse_file_info *file)
 {
     take(handle, READDIR, inode, file, size, offset, NULL);
+}
+
+static void on_write(fuse_req_t handle, fuse_ino_t inode, const char *data, size_t size, off_t offset,
+                     struct fuse_file_info *file)
+{
+    (void)data;
+    take(handle, WRITE, inode, file, size, offset, NULL);
+}
+
+static void on_fsync(fuse_req_t handle, fuse_ino_t inode, int data_only, struct fuse_file_info *file)
+{
+    (void)data_only;
+    take(handle, FSYNC, inode, file, 0, 0, NULL);
+}
+
+static void on_setattr(fuse_req_t handle, fuse_ino_t inode, struct stat *status, int which, struct fuse_file_info *file)
+{
+    (void)status;
+    (void)which;
+    take(handle, SETATTR, inode, file, 0, 0, NULL);
+}
+
+static void on_rename(fuse_req_t handle, fuse_ino_t parent, const char *name, fuse_ino_t to, const char *to_name,
+                      unsigned flags)
+{
+    (void)to;
+    (void)to_name;
+    (void)flags;
+    take(handle, RENAME, parent, NULL, 0, 0, name);
+}
+
+static void on_unlink(fuse_req_t handle, fuse_ino_t parent, const char *name)
+{
+    take(handle, UNLINK, parent, NULL, 0, 0, name);
 }
 
 static void on_init(void *context, struct fuse_conn_info *connection)
@@ -391,6 +444,11 @@ int main(int count, char **arguments)
         .release = on_release,
         .opendir = on_opendir,
         .readdir = on_readdir,
+        .write = on_write,
+        .fsync = on_fsync,
+        .setattr = on_setattr,
+        .rename = on_rename,
+        .unlink = on_unlink,
     };
     const char *mountpoint = NULL;
     for (int i = 1; i < count; i++) {

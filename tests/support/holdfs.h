@@ -21,7 +21,8 @@ struct holdfs *holdfs_start(const struct holdfs_options *options);
 
 const char *holdfs_path(const struct holdfs *holdfs);
 
-/* Operations to hold from now on: "all", or some of "lookup getattr open read flush release opendir readdir". */
+/* Operations to hold from now on: "all", or some of "lookup getattr open read flush release opendir readdir
+ * write fsync setattr rename unlink". */
 void holdfs_hold(struct holdfs *holdfs, const char *operations);
 
 /* How many are held; how many of one kind. */
