@@ -421,9 +421,9 @@ struct errand_entry {
 };
 
 /*
- * Lists an open directory (O_DIRECTORY), all of it but "." and "..", in the filesystem's order: entry(chain, what, context) is
- * called on the queue's thread for each, as a call step is, while a worker reads on piece by piece; memory does not
- * grow with the directory. Returning 0 goes on, 1 ends the step, a negative errno fails it. Result: the entries.
+ * Lists all of an open directory (O_DIRECTORY), but "." and "..", in the filesystem's order: entry(chain, what,
+ * context) is called on the queue's thread for each, as a call step is; a worker reads piece by piece, and memory does
+ * not grow with the directory. It uses, and moves, the file's position. Returning 0 goes on, 1 ends the step, a negative errno fails it. Result: the entries.
  */
 typedef int (*errand_list)(errand_chain *chain, const struct errand_entry *what, void *context);
 ERRAND_API int errand_step_list(errand_chain *chain, int file, errand_list entry, void *context);
@@ -489,7 +489,7 @@ ERRAND_API int errand_step_sleep(errand_chain *chain, int64_t ns);
 /*
  * Calls function(context) on a worker thread. What it returns, if not negative, is the result; a negative errno fails
  * the step. Whatever it touches is yours, so cancel and deadline do not end the chain before it has returned, unless
- * it has not yet begun; nor does errand_queue_close() return before that.
+ * it has not yet begun; nor does errand_queue_close() return before that. The thread has 128 KiB of stack.
  */
 typedef int64_t (*errand_work)(void *context);
 ERRAND_API int errand_step_work(errand_chain *chain, errand_work function, void *context);
