@@ -423,7 +423,8 @@ struct errand_entry {
 /*
  * Lists all of an open directory (O_DIRECTORY), but "." and "..", in the filesystem's order: entry(chain, what,
  * context) is called on the queue's thread for each, as a call step is; a worker reads piece by piece, and memory does
- * not grow with the directory. It uses, and moves, the file's position. Returning 0 goes on, 1 ends the step, a negative errno fails it. Result: the entries.
+ * not grow with the directory. It uses, and moves, the file's position. Returning 0 goes on, 1 ends the step, a
+ * negative errno fails it. Result: the entries.
  */
 typedef int (*errand_list)(errand_chain *chain, const struct errand_entry *what, void *context);
 ERRAND_API int errand_step_list(errand_chain *chain, int file, errand_list entry, void *context);

@@ -142,6 +142,11 @@ static const char *append(struct scene *s, errand_chain *chain, unsigned kind, i
         *result = POLLIN;
         return "peers";
     case ERRAND_STEP_SLEEP: *step = errand_step_sleep(chain, 1000); return "peers";
+    case ERRAND_STEP_REPLACE: *step = errand_step_replace(chain, file, at, "a"); return "write_jobs";
+    case ERRAND_STEP_LOAD:
+        *step = errand_step_load(chain, file, 100);
+        *result = 100;
+        return "write_jobs";
     case ERRAND_STEP_WORK:
         *step = errand_step_work(chain, seven, NULL);
         *result = 7;
@@ -210,6 +215,6 @@ TEST_EACH_BACKEND(none_is_missing)
         harness_at("%s", errand_step_name(kind));
         run_kind(&s, backend, kind);
     }
-    CHECK_INT(kind, ERRAND_STEP_WORK + 1); /* the last one has a name, too */
+    CHECK_INT(kind, ERRAND_STEP_LOAD + 1); /* the last one has a name, too */
     close_queue(s.queue);
 }
