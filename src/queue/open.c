@@ -98,7 +98,12 @@ static int open_queue(errand_queue *queue, const struct errand_queue_options *o)
         snprintf(queue->reason, sizeof queue->reason, "no memory or descriptors for a queue");
         return result;
     }
-    struct backend_options options = {queue->pool, o->receive_buffers, o->receive_size};
+    struct backend_options options = {.pool = queue->pool,
+                                      .buffers = &queue->buffers,
+                                      .workers = o->workers,
+                                      .lane_workers = o->lane_workers,
+                                      .receive_buffers = o->receive_buffers,
+                                      .receive_size = o->receive_size};
     result = backend_choose(queue, o->backend, &options);
     if (result < 0) {
         pool_close(queue->pool, 0);
@@ -108,7 +113,7 @@ static int open_queue(errand_queue *queue, const struct errand_queue_options *o)
     queue->context.roots = &queue->roots;
     queue->context.steps_limit = o->chain_steps;
     queue->context.read_files = queue->backend->read_files && queue->context.seen;
-    queue->context.now = queue_clock();
+    queue->context.now = queue_clock(queue);
     return 0;
 }
 
@@ -163,7 +168,7 @@ static void bring_back(errand_queue *queue)
         queue_run_runnable(queue);
         if (queue->operations > 0)
             queue->backend->ops->wait(queue->backend, list_is_empty(&queue->runnable) ? 10 * ERRAND_MILLISECOND : 0);
-        queue->context.now = queue_clock();
+        queue->context.now = queue_clock(queue);
         struct op *op;
         while ((op = queue->backend->ops->next(queue->backend)))
             queue_took(queue, op);
@@ -194,9 +199,8 @@ int errand_queue_close(errand_queue *queue)
     bring_back(queue);
     queue_remove_roots(queue);
     queue->backend->ops->wait(queue->backend, 0); /* cancellations and closes that are still to be issued */
-    uint32_t left = pool_close(queue->pool, queue->close_grace_ns);
+    uint32_t left = queue->backend->ops->close(queue->backend, queue->close_grace_ns);
     assert_nothing_left(queue, left);
-    queue->backend->ops->close(queue->backend);
     free_tables(queue);
     return (int)left;
 }
@@ -228,7 +232,7 @@ int errand_queue_stats(errand_queue *queue, struct errand_stats *out)
     if (size > sizeof *out)
         return -E2BIG;
     struct pool_counts counts;
-    pool_count(queue->pool, &counts);
+    queue->backend->ops->count(queue->backend, &counts);
     struct errand_stats stats = {
         .size = size,
         .chains = queue->chains.used,

@@ -3,7 +3,6 @@
 #include "queue/queue.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "base/fault.h"
 
@@ -11,7 +10,7 @@
 #define TURN_BYTES ((uint64_t)4 << 20)
 
 /* Tests only: has the operation fail, or move less than asked. Returns true: it is done. */
-static bool fault_in(struct op *op)
+static bool fault_in(errand_queue *queue, struct op *op)
 {
     op->fault = 0;
     uint64_t length = op->length;
@@ -29,9 +28,9 @@ static bool fault_in(struct op *op)
     if (result >= 0)
         return false;
     if (op->kind == OP_CLOSE)
-        close(op->fd);
+        queue->backend->ops->drop(queue->backend, op->fd);
     if (op->kind == OP_SEND && op->close_first >= 0)
-        close(op->close_first);
+        queue->backend->ops->drop(queue->backend, op->close_first);
     op->result = result;
     return true;
 }
@@ -52,19 +51,21 @@ static uint32_t together(uint32_t lane, uint32_t other)
 }
 
 /* The lane of a run: of the devices of its files, and of those where its paths begin. */
-static void find_lane(const errand_chain *chain, struct file_run *run)
+static void find_lane(errand_queue *queue, const errand_chain *chain, struct file_run *run)
 {
+    struct backend *backend = queue->backend;
     if (run->lane == LANE_WORK)
         return;
     for (unsigned i = 0; i < run->file_count; i++) {
         const struct run_file *file = &run->files[i];
         if (file->fd >= 0)
-            run->lane =
-                together(run->lane, file->borrowed ? lane_of_file(file->fd, "") : chain->steps[file->step].lane);
+            run->lane = together(run->lane, file->borrowed ? backend->ops->lane(backend, file->fd, "")
+                                                           : chain->steps[file->step].lane);
     }
     for (unsigned i = 0; i < run->place_count; i++) {
         const struct run_place *place = &run->places[i];
-        run->lane = together(run->lane, place->root ? place->root->lane : lane_of_file(place->dir_fd, place->first));
+        run->lane = together(run->lane, place->root ? place->root->lane
+                                                    : backend->ops->lane(backend, place->dir_fd, place->first));
     }
 }
 
@@ -72,13 +73,13 @@ bool queue_perform(errand_queue *queue, struct op *op)
 {
     op->in_flight = true;
 #ifdef ERRAND_FAULTS
-    if (fault_in(op))
+    if (fault_in(queue, op))
         return true;
 #else
     (void)fault_in;
 #endif
     if (op->kind == OP_FILES)
-        find_lane(container_of(op, struct errand_chain, op), op->run);
+        find_lane(queue, container_of(op, struct errand_chain, op), op->run);
     queue->operations++;
     if (!queue->backend->ops->submit(queue->backend, op))
         return false;
@@ -103,7 +104,7 @@ static void leave_run(errand_queue *queue, errand_chain *chain)
 {
     struct file_run *run = chain->op.run;
     run->op = NULL;
-    pool_submit(queue->pool, run);
+    queue->backend->ops->adopt(queue->backend, run);
     chain_abandoned(chain, chain->current);
 }
 
@@ -151,14 +152,14 @@ static void drop_borrowed(errand_queue *queue, struct file_run *run)
             queue_close_later(queue, run->files[i].fd, run->lane);
     for (unsigned i = 0; i < run->place_count && run->begun; i++)
         if (run->places[i].borrowed && run->places[i].dir_fd >= 0)
-            close(run->places[i].dir_fd);
+            queue->backend->ops->drop(queue->backend, run->places[i].dir_fd);
 }
 
 static void stop_run(errand_queue *queue, errand_chain *chain)
 {
     struct file_run *run = chain->op.run;
     unsigned step;
-    switch (pool_recall(queue->pool, run, &step)) {
+    switch (queue->backend->ops->recall(queue->backend, run, &step)) {
     case RECALL_YOURS:
         drop_borrowed(queue, run);
         run->error = -ECANCELED;

@@ -87,7 +87,7 @@ void queue_run_runnable(errand_queue *queue);
 void queue_took(errand_queue *queue, struct op *op);
 
 /* wait.c */
-int64_t queue_clock(void);
+int64_t queue_clock(const errand_queue *queue);
 void queue_source_is_ready(errand_source *source);
 /* It is ready when the caller waits again: when he has seen to its last event, and is done with that event's data. */
 void queue_source_again(errand_source *source);
@@ -102,13 +102,6 @@ void queue_drop_event(errand_queue *queue, errand_chain *chain);
 void queue_close_later(errand_queue *queue, int fd, uint32_t lane);
 
 /* root.c */
-/* Looks at an open file without asking its filesystem, which may hang: what the kernel has in memory does. Returns 0,
- * -EBADF ... */
-int look_at(int fd, const char *path, struct statx *out);
-/* The type of a mounted filesystem. False: not found. */
-bool mount_type(uint64_t mount_id, char *type, size_t size);
-/* Of an open file or directory, or of where a path beneath it begins. */
-uint32_t lane_of_file(int fd, const char *path);
 /* At the queue's end: all of them. */
 void queue_remove_roots(errand_queue *queue);
 /* Closes those that nobody uses any more. */

@@ -40,7 +40,7 @@ static int set_times(errand_queue *queue, errand_chain *chain, const struct erra
         return -ENOMEM; /* also for chains that will want to wait: heap_set() cannot fail */
     if (options->timeout_ns == 0 && options->stall_ns == 0)
         return 0;
-    int64_t now = queue_clock();
+    int64_t now = queue_clock(queue);
     chain->deadline =
         options->timeout_ns == 0 || options->timeout_ns > HEAP_NEVER - now ? 0 : now + options->timeout_ns;
     chain->stall_ns = options->stall_ns < HEAP_NEVER / 2 ? options->stall_ns : HEAP_NEVER / 2;

@@ -4,14 +4,10 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
-int64_t queue_clock(void)
+int64_t queue_clock(const errand_queue *queue)
 {
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * ERRAND_SECOND + time.tv_nsec;
+    return queue->backend->ops->now(queue->backend);
 }
 
 void queue_source_is_ready(errand_source *source)
@@ -126,9 +122,9 @@ void queue_close_later(errand_queue *queue, int fd, uint32_t lane)
 {
     struct file_run *run = run_close(fd, lane, 0);
     if (run)
-        pool_submit(queue->pool, run);
+        queue->backend->ops->adopt(queue->backend, run);
     else
-        close(fd); /* a close that may wait is better than none */
+        queue->backend->ops->drop(queue->backend, fd); /* a close that may wait is better than none */
 }
 
 /* The event of the first that has one. Returns whether it gave one: a source may have found nothing. */
@@ -186,7 +182,7 @@ static bool sleep_until(errand_queue *queue, int64_t until)
 {
     int64_t before = queue->context.now, time = time_to_sleep(queue, until);
     queue->backend->ops->wait(queue->backend, time);
-    queue->context.now = queue_clock();
+    queue->context.now = queue_clock(queue);
     bool early = time < 0 || queue->context.now - before < time;
     return early && !queue_has_work(queue);
 }
@@ -203,7 +199,7 @@ int errand_queue_wait(errand_queue *queue, struct errand_event *events, unsigned
     int64_t until = timeout_ns < 0 ? HEAP_NEVER : 0;
     unsigned n;
     for (;;) {
-        queue->context.now = queue_clock();
+        queue->context.now = queue_clock(queue);
         if (until == 0)
             until = timeout_ns > HEAP_NEVER - queue->context.now ? HEAP_NEVER : queue->context.now + timeout_ns;
         ready_again(queue);

@@ -3,8 +3,6 @@
 #include "source/source.h"
 
 #include <errno.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 /* One at a time: what has not been accepted stays in the kernel's backlog, so a paused source holds one at most. */
 static void arm(errand_source *source)
@@ -60,20 +58,14 @@ static void accept_resume(errand_source *source)
 static void accept_dispose(errand_source *source)
 {
     if (source->held && source->op.result >= 0)
-        close((int)source->op.result);
+        source->queue->backend->ops->drop(source->queue->backend, (int)source->op.result);
 }
 
 int errand_source_accept(errand_queue *queue, int listener, void *user_data, errand_source **out)
 {
     static const struct source_type type = {accept_took, accept_event, source_does_nothing, accept_resume,
                                             accept_dispose};
-    int listens = 0;
-    socklen_t size = sizeof listens;
-    if (getsockopt(listener, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) < 0)
-        return errno == EBADF ? -EBADF : -EINVAL;
-    if (!listens)
-        return -EINVAL;
-    int result = source_new(queue, &type, user_data, out);
+    int result = source_new_on(queue, &type, listener, true, user_data, out);
     if (result < 0)
         return result;
     (*out)->op.socket = listener;

@@ -38,7 +38,7 @@ static void ready_dispose(errand_source *source)
 static int check(int fd)
 {
     struct statx about;
-    int result = fd < 0 ? -EBADF : look_at(fd, "", &about);
+    int result = fd < 0 ? -EBADF : system_look(fd, "", &about);
     if (result < 0)
         return result;
     return S_ISREG(about.stx_mode) || S_ISDIR(about.stx_mode) || S_ISBLK(about.stx_mode) ? -EPERM : 0;

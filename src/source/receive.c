@@ -87,9 +87,7 @@ int errand_source_receive(errand_queue *queue, int socket, void *user_data, erra
 {
     static const struct source_type type = {receive_took, receive_event, receive_pause, receive_resume,
                                             receive_dispose};
-    int result = source_check_socket(socket);
-    if (result == 0)
-        result = source_new(queue, &type, user_data, out);
+    int result = source_new_on(queue, &type, socket, false, user_data, out);
     if (result < 0)
         return result;
     (*out)->op.socket = socket;

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 
 int source_new(errand_queue *queue, const struct source_type *type, void *user_data, errand_source **out)
 {
@@ -21,6 +20,15 @@ int source_new(errand_queue *queue, const struct source_type *type, void *user_d
     *out = source;
     queue_touch(queue);
     return 0;
+}
+
+int source_new_on(errand_queue *queue, const struct source_type *type, int fd, bool listener, void *user_data,
+                  errand_source **out)
+{
+    if (!queue || !out)
+        return -EINVAL;
+    int result = queue_is_ours(queue) ? queue->backend->ops->check(queue->backend, fd, listener) : -EPERM;
+    return result < 0 ? result : source_new(queue, type, user_data, out);
 }
 
 void source_arm(errand_source *source, enum op_kind kind)
@@ -74,15 +82,6 @@ bool source_poll_failed(errand_source *source, struct errand_event *event)
     source->error = 0;
     source->paused = event->error != 0; /* trying again at once would only spin */
     return source->paused;
-}
-
-int source_check_socket(int fd)
-{
-    int type;
-    socklen_t size = sizeof type;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) < 0)
-        return errno == EBADF ? -EBADF : -EINVAL;
-    return type == SOCK_STREAM || type == SOCK_SEQPACKET ? 0 : -EINVAL;
 }
 
 void source_does_nothing(errand_source *source)

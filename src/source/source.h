@@ -8,6 +8,10 @@
 /* A source of this type, idle; -EAGAIN, -EPERM, -EINVAL. */
 int source_new(errand_queue *queue, const struct source_type *type, void *user_data, errand_source **out);
 
+/* Likewise, on a descriptor of the caller's, which must be a listener, or a connection; -EBADF, -EINVAL. */
+int source_new_on(errand_queue *queue, const struct source_type *type, int fd, bool listener, void *user_data,
+                  errand_source **out);
+
 /* Gives its operation to the backend. */
 void source_arm(errand_source *source, enum op_kind kind);
 
@@ -21,9 +25,6 @@ void source_poll_resume(errand_source *source);
 int source_own(errand_source **out, int fd);
 /* First in their event(): whether it could not be asked for; then that is the event, and the source is paused. */
 bool source_poll_failed(errand_source *source, struct errand_event *event);
-
-/* A descriptor that can be waited on (not a plain file, which is always ready). Returns 0 or -EBADF, -EINVAL. */
-int source_check_socket(int fd);
 
 /* For what a type need not do. */
 void source_does_nothing(errand_source *source);

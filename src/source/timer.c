@@ -35,7 +35,7 @@ int errand_source_set_timer(errand_source *source, int64_t first_ns, int64_t per
     int result = heap_reserve(&queue->timers, queue->chains.used + queue->sources.used);
     if (result < 0)
         return result;
-    int64_t now = queue_clock();
+    int64_t now = queue_clock(queue);
     source->count = 0;
     source->period = period_ns < HEAP_NEVER / 2 ? period_ns : HEAP_NEVER / 2; /* its next time fits into 64 bits */
     heap_set(&queue->timers, &source->timer, first_ns < HEAP_NEVER - now ? now + first_ns : HEAP_NEVER - 1);

@@ -52,7 +52,7 @@ static void watch_dispose(errand_source *source)
 {
     /* The close of an inotify descriptor that watches something waits until no processor can be looking at its watches
      * any more: 16 to 24 ms were seen. */
-    queue_close_later(source->queue, source->fd, lane_of_file(source->fd, ""));
+    queue_close_later(source->queue, source->fd, source->queue->backend->ops->lane(source->queue->backend, source->fd, ""));
     free(source->extra);
 }
 
@@ -100,10 +100,10 @@ static int check_file(struct watching *watching, int fd)
         unique = mount.stx_mnt_id;
     if (unique && unique == watching->local_mount)
         return 0;
-    int result = look_at(fd, "", &about);
+    int result = system_look(fd, "", &about);
     if (result < 0)
         return result;
-    if (!(about.stx_mask & STATX_MNT_ID) || !mount_type(about.stx_mnt_id, type, sizeof type) || !is_local(type))
+    if (!(about.stx_mask & STATX_MNT_ID) || !system_mount_type(about.stx_mnt_id, type, sizeof type) || !is_local(type))
         return -EOPNOTSUPP;
     watching->local_mount = unique;
     return 0;

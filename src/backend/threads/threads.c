@@ -64,9 +64,11 @@ static int threads_open(struct backend **backend, const struct backend_options *
     return 0;
 }
 
-static void threads_close(struct backend *backend)
+static uint32_t threads_close(struct backend *backend, int64_t grace_ns)
 {
+    uint32_t left = pool_close(backend->pool, grace_ns);
     threads_free(container_of(backend, struct threads, backend));
+    return left;
 }
 
 /* Called when the socket is writable. Returns whether it is decided. */
@@ -292,4 +294,5 @@ const struct backend_ops threads_backend = {
     .announce = threads_announce,
     .leave = threads_leave,
     .recycle = threads_recycle,
+    SYSTEM_OPS,
 };

@@ -139,11 +139,13 @@ static int uring_open(struct backend **backend, const struct backend_options *op
     return 0;
 }
 
-static void uring_close(struct backend *backend)
+static uint32_t uring_close(struct backend *backend, int64_t grace_ns)
 {
+    uint32_t left = pool_close(backend->pool, grace_ns);
     struct uring *uring = container_of(backend, struct uring, backend);
     io_uring_queue_exit(&uring->ring);
     uring_free(uring);
+    return left;
 }
 
 static bool uring_has_next(struct backend *backend)
@@ -201,4 +203,5 @@ const struct backend_ops uring_backend = {
     .announce = uring_announce,
     .leave = uring_leave,
     .recycle = uring_recycle,
+    SYSTEM_OPS,
 };
