@@ -17,7 +17,8 @@ COLUMNS_MOST = 120
 
 # Each floor may include what stands before it in this list (and itself). The public header is everyone's.
 FLOORS = ['base', 'chain', 'worker', 'backend', 'queue', 'source', 'job']
-SIBLINGS = [('backend/uring', 'backend/threads'), ('server/http', 'server/ftp')]
+SIBLINGS = [('backend/uring', 'backend/threads'), ('backend/uring', 'backend/sim'), ('backend/threads', 'backend/sim'),
+            ('server/http', 'server/ftp')]
 # These stand on the public header alone, and on headers of their own folder.
 # What stands on errand.h alone may have besides: the struct-copying that the library's own jobs share; what `errand
 # serve` is made of.
@@ -47,7 +48,8 @@ SYSTEM_CALLS = (
     'io_uring_setup io_uring_enter syscall clock_gettime clock_nanosleep nanosleep time gettimeofday getpid gettid '
     'pthread_create pthread_mutex_lock pthread_cond_wait kill fsync fdatasync unlink rename posix_fadvise getenv'
 ).split()
-PURE = {'src/base': SYSTEM_CALLS, 'src/chain': SYSTEM_CALLS + ['mmap', 'munmap', 'mremap', 'madvise']}
+PURE = {'src/base': SYSTEM_CALLS, 'src/backend/sim': SYSTEM_CALLS,
+        'src/chain': SYSTEM_CALLS + ['mmap', 'munmap', 'mremap', 'madvise']}
 # A file of the base that is about a system call says so, and why, in its first lines.
 PURE_EXCEPTION = re.compile(r'system call here because: \S+')
 
@@ -293,6 +295,7 @@ GOOD = {
     'src/backend/uring/ring.h': header('RING'),
     'src/backend/uring/ring.c': MIT + '#include "backend/backend.h"\n#include "backend/uring/ring.h"\n',
     'src/backend/threads/calls.h': header('CALLS'),
+    'src/backend/sim/sim.c': MIT + '#include "backend/backend.h"\n',
     'src/queue/open.c': MIT + '#include "backend/backend.h"\n/* exit() */\nconst char *s = "printf(";\n'
                               'int errand_open(void)\n{\n    return 0;\n}\n'
                               'int errand_go(errand_call c)\n{\n    return c();\n}\n',
@@ -301,7 +304,8 @@ GOOD = {
     'server/listen.c': MIT + '#include "errand.h"\n#include "listen.h"\n',
     'cli/errand.c': MIT + '#include "errand.h"\nint main(void) { printf("x"); return 0; }\n',
     'tests/run': '#!/bin/sh\n# SPDX-License-Identifier: MIT\n',
-    'ARCHITECTURE.md': 'src/base/ src/chain/ src/backend/ backend/uring/ backend/threads/ src/queue/ src/job/ server/ '
+    'ARCHITECTURE.md': 'src/base/ src/chain/ src/backend/ backend/uring/ backend/threads/ backend/sim/ '
+                       'src/queue/ src/job/ server/ '
                        'cli/ tests/\n',
 }
 ADD = '+'  # a text that begins so is added to the file's end
@@ -311,6 +315,7 @@ BAD = {
         {'src/chain/run.c': ADD + '#include "backend/backend.h"\n'},
         {'src/backend/uring/ring.c': ADD + '#include "backend/threads/calls.h"\n'},
         {'src/backend/threads/calls.h': header('CALLS', '#include "../uring/ring.h"\n')},
+        {'src/backend/sim/sim.c': ADD + '#include "backend/threads/calls.h"\n'},
         {'src/job/send.c': ADD + '#include "base/list.h"\n'},
         {'server/listen.c': ADD + '#include "chain/chain.h"\n'},
         {'cli/errand.c': ADD + '#include "../server/listen.h"\n'},
@@ -342,6 +347,7 @@ BAD = {
         {'src/base/slab.c': ADD + 'int h(void) { return close(3); }\n'},
         {'src/chain/run.c': ADD + 'int h(void) { return mmap(0, 1); }\n'},
         {'src/chain/run.c': ADD + 'int h(void) { return clock_gettime(0, &t); }\n'},
+        {'src/backend/sim/sim.c': ADD + 'int h(void) { return fsync(3); }\n'},
     ],
     'length': [
         {'src/base/slab.c': MIT + '\n' * LINES_MOST},

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* Which errors a simulated call may give: those of its manual page that do not depend on its arguments. */
+#include "backend/sim/world.h"
+
+#include <errno.h>
+
+#define ERRORS 8
+
+#define OF_NAMES EACCES, EIO, ENOMEM, ENOSPC, EROFS, EDQUOT, EPERM, ESTALE
+
+static const uint8_t of_steps[ERRAND_STEP_WORK + 1][ERRORS] = {
+    [ERRAND_STEP_OPEN] = {EACCES, EMFILE, ENFILE, ENOMEM, ELOOP, EIO, ENOENT, ETXTBSY},
+    [ERRAND_STEP_STAT] = {EACCES, ENOMEM, EOVERFLOW, EIO, ESTALE},
+    [ERRAND_STEP_READ] = {EIO, EISDIR, EINVAL, ENOMEM, ESTALE},
+    [ERRAND_STEP_WRITE] = {EIO, ENOSPC, EDQUOT, EFBIG, EPERM, EINVAL},
+    [ERRAND_STEP_CLOSE] = {EIO, ENOSPC, EDQUOT},
+    [ERRAND_STEP_SYNC] = {EIO, ENOSPC, EROFS, EDQUOT, EINVAL},
+    [ERRAND_STEP_TRUNCATE] = {EIO, EFBIG, EPERM, EROFS, EINVAL, ETXTBSY},
+    [ERRAND_STEP_ALLOCATE] = {EIO, ENOSPC, EFBIG, EOPNOTSUPP, ENODEV, EPERM},
+    [ERRAND_STEP_COPY] = {EIO, ENOSPC, EFBIG, ENOMEM, EISDIR, EOVERFLOW},
+    [ERRAND_STEP_CHMOD] = {EIO, EPERM, EROFS},
+    [ERRAND_STEP_CHOWN] = {EIO, EPERM, EROFS, EINVAL},
+    [ERRAND_STEP_UTIMES] = {EACCES, EPERM, EROFS, EINVAL},
+    [ERRAND_STEP_GET_ATTRIBUTE] = {ENODATA, EOPNOTSUPP, ERANGE, EIO, EACCES},
+    [ERRAND_STEP_SET_ATTRIBUTE] = {EDQUOT, EEXIST, ENODATA, ENOSPC, EOPNOTSUPP, EPERM, ERANGE},
+    [ERRAND_STEP_LIST_ATTRIBUTES] = {E2BIG, EOPNOTSUPP, ERANGE, EIO},
+    [ERRAND_STEP_REMOVE_ATTRIBUTE] = {ENODATA, EOPNOTSUPP, EPERM, EROFS},
+    [ERRAND_STEP_LIST] = {EINVAL, ENOENT, ENOTDIR, EIO},
+    [ERRAND_STEP_RENAME] = {OF_NAMES},
+    [ERRAND_STEP_LINK] = {EMLINK, EACCES, EIO, ENOMEM, ENOSPC, EROFS, EXDEV},
+    [ERRAND_STEP_LINK_FILE] = {OF_NAMES},
+    [ERRAND_STEP_SYMLINK] = {OF_NAMES},
+    [ERRAND_STEP_READ_LINK] = {EACCES, EINVAL, EIO, ELOOP, ENOMEM, ENOTDIR},
+    [ERRAND_STEP_UNLINK] = {EBUSY, EACCES, EIO, ENOMEM, EROFS, EPERM},
+    [ERRAND_STEP_MKDIR] = {OF_NAMES},
+    [ERRAND_STEP_RMDIR] = {EBUSY, ENOTEMPTY, EACCES, EROFS, EPERM, ENOMEM},
+    [ERRAND_STEP_MKNOD] = {OF_NAMES},
+};
+
+/* Of operations; what they say of themselves when they would have waited is not here. */
+static const uint8_t of_ops[OP_FILES][ERRORS] = {
+    [OP_OPEN] = {EACCES, EMFILE, ENFILE, ENOMEM, ELOOP, ENOENT, ENOTDIR, EPERM},
+    [OP_STAT] = {ENOMEM, EOVERFLOW, EIO},
+    [OP_READ] = {EIO, EINVAL, ENOMEM},
+    [OP_CLOSE] = {EIO, ENOSPC, EDQUOT},
+    [OP_SHUTDOWN] = {ENOTCONN},
+    [OP_SEND] = {ECONNRESET, EPIPE, ENOBUFS, ENOMEM, ETIMEDOUT, EHOSTUNREACH},
+    [OP_SENDFILE] = {ECONNRESET, EPIPE, EIO, ENOMEM, EOVERFLOW},
+    [OP_RECEIVE] = {ECONNRESET, ENOMEM, ETIMEDOUT, ENOTCONN, EHOSTUNREACH},
+    [OP_RECEIVE_ANY] = {ECONNRESET, ENOMEM, ETIMEDOUT, ENOBUFS, ENOTCONN},
+    [OP_POLL] = {ENOMEM, EINVAL},
+    [OP_ACCEPT] = {ECONNABORTED, EMFILE, ENFILE, ENOBUFS, ENOMEM, EPROTO, EPERM},
+    [OP_CONNECT] = {ECONNREFUSED, ETIMEDOUT, ENETUNREACH, EADDRNOTAVAIL, EACCES, EPERM},
+};
+
+static int one_of(struct sim *sim, const uint8_t errors[ERRORS])
+{
+    unsigned count = 0;
+    while (count < ERRORS && errors[count])
+        count++;
+    if (count == 0)
+        return 0;
+    sim->faults++;
+    return -errors[below(sim, count)];
+}
+
+int fault_of_step(struct sim *sim, unsigned step_kind)
+{
+    return one_of(sim, of_steps[step_kind]);
+}
+
+int fault_of_op(struct sim *sim, unsigned op_kind)
+{
+    return one_of(sim, of_ops[op_kind]);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/* What the campaign of simulated chains (tests/sim) found, one test each. */
+#include "support.h"
+
+#include "base/fault.h"
+
+/* A read that must be whole and is not ends its chain: a worker that had more to do must not do it. */
+TEST_EACH_BACKEND(nothing_follows_a_read_that_was_not_whole)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    char buffer[200];
+    const char *path = make_file("file", 100, 1);
+    errand_chain *chain = new_chain(queue);
+    errand_step_open(chain, AT_FDCWD, path, O_RDONLY, 0);
+    errand_step_read(chain, ERRAND_SLOT(0), buffer, sizeof buffer, 0, ERRAND_EXACT);
+    errand_step_unlink(chain, AT_FDCWD, path);
+    submit(chain, NULL, 0);
+    struct errand_event event = next_event(queue);
+    CHECK_EVENT(event, -ENODATA, 1, 100);
+    CHECK_INT(access(path, F_OK), 0);
+    close_queue(queue);
+}
+
+/* The close of what an optional open did not get, in the same run, fails and closes nothing. */
+TEST_EACH_BACKEND(close_of_what_was_not_opened)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    errand_chain *chain = new_chain(queue);
+    errand_step_open(chain, AT_FDCWD, path_of("nothing"), O_RDONLY, 0);
+    errand_step_optional(chain, 0);
+    errand_step_close(chain, ERRAND_SLOT(0));
+    submit(chain, NULL, 0);
+    struct errand_event event = next_event(queue);
+    CHECK_EVENT(event, -EBADF, 1, 0);
+    check_idle(queue);
+    close_queue(queue);
+}
+
+static int64_t second_write_fails(void *context, unsigned place, uint64_t *length)
+{
+    unsigned *writes = context;
+    if (place != FAULT_CALL + ERRAND_STEP_WRITE)
+        return 0;
+    *length = 10;
+    return ++*writes > 1 ? -EIO : 0;
+}
+
+/* What an optional write has written before it failed was written. */
+TEST_EACH_BACKEND(bytes_of_an_optional_write)
+{
+    unsigned writes = 0;
+    errand_fault = (struct fault){second_write_fails, &writes};
+    errand_queue *queue = open_queue(backend, NULL);
+    errand_chain *chain = new_chain(queue);
+    errand_step_open(chain, AT_FDCWD, path_of("new"), O_CREAT | O_WRONLY, 0600);
+    errand_step_write(chain, ERRAND_SLOT(0), "more than ten bytes", 19, 0);
+    errand_step_optional(chain, 1);
+    submit(chain, NULL, 0);
+    struct errand_event event = next_event(queue);
+    errand_fault = (struct fault){0};
+    CHECK_EVENT(event, 0, -1, 10);
+    close_queue(queue);
+}

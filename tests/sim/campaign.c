@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Runs random chains in simulated worlds and checks every promise of the library after every event.
+ *
+ *   campaign [--chains N] [--seed S] [--world W]
+ *
+ * What went wrong is printed with the command that shows it again: each world follows from the seed and its number.
+ */
+#include "campaign.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define CHAINS_OF_A_WORLD 20000
+
+static uint64_t seed = 1, the_world, wanted = 40000;
+static struct memory memory;
+
+void wrong(struct world *world, const char *format, ...)
+{
+    char text[400];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    printf(
+        "not ok sim/campaign\n# %s\n# at %lld ns of world %llu, after %llu chains: campaign --seed %llu --world %llu\n",
+        text, (long long)sim_now(world->sim), (unsigned long long)the_world, (unsigned long long)world->totals->chains,
+        (unsigned long long)seed, (unsigned long long)the_world);
+    const struct job *job = world->looked_at;
+    for (unsigned i = 0; job && i < job->steps; i++)
+        printf("%s%s%s", i ? ", " : "# its steps: ", errand_step_name(job->kinds[i]),
+               job->maybe[i] ? " (perhaps)" : "");
+    if (job)
+        printf(job->cancelled ? "; cancelled\n" : "\n");
+    fflush(stdout);
+    if (getenv("CAMPAIGN_ABORT"))
+        abort();
+    _exit(1);
+}
+
+static void complaint(void *context, const char *text)
+{
+    wrong(context, "%s", text);
+}
+
+/* ---- sources */
+
+static void add_source(struct world *world, struct source *source)
+{
+    static const uint8_t kinds[] = {ERRAND_EVENT_TIMER, ERRAND_EVENT_ACCEPT, ERRAND_EVENT_DATA};
+    *source = (struct source){.kind = kinds[upto(world, 3)], .fd = -1};
+    int result = 0;
+    if (source->kind == ERRAND_EVENT_TIMER) {
+        result = errand_source_timer(world->queue, upto(world, 1000000),
+                                     one_in(world, 2) ? 1000 + upto(world, 2000000) : 0, source, &source->source);
+    } else {
+        bool accepts = source->kind == ERRAND_EVENT_ACCEPT;
+        source->fd = accepts ? sim_listener(world->sim) : sim_socket(world->sim, upto(world, 20000));
+        if (source->fd < 0)
+            return;
+        result = accepts ? errand_source_accept(world->queue, source->fd, source, &source->source)
+                         : errand_source_receive(world->queue, source->fd, source, &source->source);
+    }
+    if (result < 0)
+        wrong(world, "a source is refused: %s", errand_error_name(result));
+}
+
+static void stop_source(struct world *world, struct source *source)
+{
+    if (!source->source)
+        return;
+    errand_source_stop(source->source);
+    source->source = NULL;
+    if (source->fd >= 0)
+        sim_close(world->sim, source->fd);
+}
+
+static void stir_sources(struct world *world)
+{
+    struct source *source = &world->sources[upto(world, SOURCES)];
+    unsigned what = upto(world, 4);
+    if (!source->source) {
+        add_source(world, source);
+    } else if (source->over || what == 0) {
+        stop_source(world, source);
+    } else if (what == 1) {
+        source->paused = true;
+        errand_source_pause(source->source);
+    } else if (what == 2) {
+        source->paused = false;
+        errand_source_resume(source->source);
+    } else if (source->kind == ERRAND_EVENT_TIMER) {
+        errand_source_set_timer(source->source, upto(world, 100000), 0);
+    }
+}
+
+static void source_event(struct world *world, const struct errand_event *event)
+{
+    struct source *source = event->user_data;
+    if (!source->source || source->kind != event->kind || source->over)
+        wrong(world, "an event of kind %u of a source that has none to give", event->kind);
+    if (source->paused)
+        wrong(world, "an event of kind %u of a paused source", event->kind);
+    if (event->kind == ERRAND_EVENT_ACCEPT) {
+        if (event->error) {
+            source->paused = true;
+            return;
+        }
+        sim_take(world->sim, event->fd);
+        sim_close(world->sim, event->fd);
+    } else if (event->kind == ERRAND_EVENT_DATA) {
+        source->over = event->bytes == 0;
+        if (event->bytes && memcmp(event->data, sim_pattern(world->sim, source->received), event->bytes) != 0)
+            wrong(world, "wrong bytes arrive");
+        source->received += event->bytes;
+    } else if (event->bytes == 0) {
+        wrong(world, "a timer tells of no expiration");
+    }
+}
+
+/* ---- chains */
+
+static bool submit_one(struct world *world, struct job *job)
+{
+    errand_chain *chain;
+    int result = errand_chain_new(world->queue, &chain);
+    if (result == -EAGAIN) {
+        world->totals->refused++;
+        return false;
+    }
+    check_idle(job);
+    memset(job, 0, offsetof(struct job, memory));
+    job->world = world;
+    job->own_socket = job->big = -1;
+    job->own_sends = job->own_receives = true;
+    draw_chain(job, chain);
+    struct errand_submit options = {.size = sizeof options, .user_data = job};
+    job->begun = sim_now(world->sim);
+    if (one_in(world, 4))
+        options.timeout_ns = 1 + upto(world, one_in(world, 2) ? 100000 : 20000000);
+    if (one_in(world, 8))
+        options.stall_ns = 1 + upto(world, 3000000);
+    if (one_in(world, 64))
+        options.bytes_per_second = 10000 + upto(world, 100000000);
+    job->due = options.timeout_ns ? job->begun + options.timeout_ns : 0;
+    job->stall = options.stall_ns;
+    job->live = true;
+    world->live++;
+    result = errand_submit(chain, &options, &job->id);
+    if (result < 0 && (result != -ENOSPC || !job->sticky_error))
+        wrong(world, "a chain is refused: %s", errand_error_name(result));
+    if (result < 0)
+        forget_job(job);
+    return true;
+}
+
+static void cancel_one(struct world *world, struct job *job)
+{
+    if (!job->live || job->cancelled)
+        return;
+    job->cancelled = true;
+    job->cancelled_at = sim_now(world->sim);
+    int result = errand_cancel(world->queue, job->id);
+    if (result < 0)
+        wrong(world, "a cancel is refused: %s", errand_error_name(result));
+}
+
+static void take_events(struct world *world, const struct errand_event *events, int count)
+{
+    for (int i = 0; i < count; i++) {
+        world->totals->events[events[i].kind % 8]++;
+        if (events[i].kind == ERRAND_EVENT_CHAIN)
+            check_event(world, &events[i]);
+        else
+            source_event(world, &events[i]);
+    }
+}
+
+static void wait_a_little(struct world *world, int64_t timeout_ns)
+{
+    struct errand_event events[32];
+    int count = errand_queue_wait(world->queue, events, 1 + upto(world, 32), timeout_ns);
+    if (count < 0)
+        wrong(world, "waiting fails: %s", errand_error_name(count));
+    take_events(world, events, count);
+}
+
+/* What others do meanwhile: cancels, time that has been too long, sources, devices that come back. */
+static void stir(struct world *world, uint32_t turn)
+{
+    struct job *job = &memory.jobs[upto(world, JOBS)];
+    int64_t now = sim_now(world->sim);
+    if (job->live && (one_in(world, 4) || now - job->begun > 100 * ERRAND_MILLISECOND))
+        cancel_one(world, job);
+    struct job *other = &memory.jobs[upto(world, JOBS)];
+    struct errand_progress progress = {.size = sizeof progress};
+    if (other->live && errand_chain_progress(world->queue, other->id, &progress) < 0)
+        wrong(world, "a chain under way is not known");
+    if (turn % 8 == 0)
+        stir_sources(world);
+    if (turn % 32 == 0)
+        check_times(world);
+    if (one_in(world, 2000))
+        sim_release(world->sim);
+}
+
+static void run_chains(struct world *world, uint64_t count)
+{
+    uint64_t end = world->totals->chains + count;
+    uint32_t most = 4 + upto(world, JOBS - 4);
+    for (uint32_t turn = 0; world->totals->chains < end; turn++) {
+        unsigned at = upto(world, JOBS);
+        for (unsigned i = 0; i < JOBS && world->live < most; i++) {
+            struct job *job = &memory.jobs[(at + i) % JOBS];
+            if (!job->live && !submit_one(world, job))
+                break;
+        }
+        wait_a_little(world, upto(world, 8) ? upto(world, 50000) : 0);
+        stir(world, turn);
+    }
+}
+
+/* ---- worlds */
+
+static void open_world(struct world *world)
+{
+    struct errand_queue_options options = {.size = sizeof options,
+                                           .chains = 8 + upto(world, 250),
+                                           .chain_steps = STEPS - upto(world, 6),
+                                           .sources = SOURCES + 2,
+                                           .workers = 4 + upto(world, 12),
+                                           .lane_workers = 1 + upto(world, 4),
+                                           .receive_buffers = 4,
+                                           .receive_size = 1024,
+                                           .transfer_memory = 1 << 20,
+                                           .close_grace_ns = ERRAND_MILLISECOND};
+    sim_install(world->sim);
+    int result = errand_queue_open(&world->queue, &options);
+    if (result < 0)
+        wrong(world, "no queue: %s", errand_error_name(result));
+    for (unsigned i = 0; i < SIM_DIRECTORIES; i++)
+        world->directories[i] = sim_directory(world->sim, i);
+    for (unsigned i = 0; i < SIM_DIRECTORIES + 2; i++) {
+        unsigned flags = i < SIM_DIRECTORIES ? 0 : i == SIM_DIRECTORIES ? ERRAND_ONE_MOUNT : ERRAND_UNCONFINED;
+        result =
+            errand_root_add(world->queue, world->directories[i < SIM_DIRECTORIES ? i : 0], flags, &world->roots[i]);
+        if (result < 0)
+            wrong(world, "no root: %s", errand_error_name(result));
+    }
+    for (unsigned i = 0; i < OWN_FILES; i++)
+        world->files[i] = sim_file(world->sim, i % SIM_DIRECTORIES, i);
+    for (unsigned i = 0; i < OWN_FILES; i++)
+        if (world->files[i] < 0)
+            world->files[i] = sim_file(world->sim, 1, 0);
+    world->listener = sim_listener(world->sim);
+}
+
+/* Nothing more is begun, and everything has an end. */
+static void drain(struct world *world)
+{
+    for (unsigned i = 0; i < SOURCES; i++)
+        stop_source(world, &world->sources[i]);
+    if (one_in(world, 2))
+        sim_release(world->sim);
+    for (uint32_t turn = 0; world->live > 0; turn++) {
+        wait_a_little(world, 100000);
+        if (turn == 20)
+            for (unsigned i = 0; i < JOBS; i++)
+                cancel_one(world, &memory.jobs[i]);
+        if (turn > 5000)
+            wrong(world, "%u chains do not end", world->live);
+    }
+    struct errand_stats stats = {.size = sizeof stats};
+    for (int i = 0; i < 1000; i++) {
+        sim_release(world->sim);
+        wait_a_little(world, ERRAND_MILLISECOND);
+        errand_queue_stats(world->queue, &stats);
+        if (stats.stuck == 0 && stats.sources == 0)
+            break;
+    }
+    check_quiet(world);
+}
+
+static void close_world(struct world *world)
+{
+    if (!one_in(world, 3))
+        drain(world);
+    int left = errand_queue_close(world->queue);
+    if (left < 0)
+        wrong(world, "closing fails: %s", errand_error_name(left));
+    for (unsigned i = 0; i < SOURCES; i++)
+        world->sources[i].source = NULL;
+    for (unsigned i = 0; i < JOBS; i++) {
+        if (memory.jobs[i].live && memory.jobs[i].account.in_flight != 0)
+            wrong(world, "the queue is closed, and an operation is under way");
+        if (memory.jobs[i].live)
+            forget_job(&memory.jobs[i]);
+    }
+    sim_settle(world->sim);
+    if (sim_library_descriptors(world->sim) != 0)
+        wrong(world, "the queue is closed, and %u descriptors are open", sim_library_descriptors(world->sim));
+    for (unsigned i = 0; i < JOBS; i++)
+        if (memory.jobs[i].world)
+            check_idle(&memory.jobs[i]);
+    for (unsigned i = 0; i < JOBS; i++)
+        memory.jobs[i].world = NULL;
+}
+
+static void run_world(struct totals *totals, uint64_t number, uint64_t chains)
+{
+    the_world = number;
+    struct world world = {.seed = seed * 1000003 + number, .totals = totals, .memory = &memory};
+    world.random = (world.seed + 1) * UINT64_C(0x9E3779B97F4A7C15) | 1;
+    for (int i = 0; i < 8; i++)
+        dice(&world);
+    struct sim_options options = {.seed = world.seed,
+                                  .fault_chance = upto(&world, 3) ? upto(&world, 3000) : upto(&world, 12000),
+                                  .hang_chance = one_in(&world, 2) ? 0 : upto(&world, 40),
+                                  .never_chance = upto(&world, 600),
+                                  .descriptors = one_in(&world, 4) ? 150 : 1500,
+                                  .defers = one_in(&world, 2),
+                                  .caller = &memory,
+                                  .caller_size = sizeof memory,
+                                  .complain = complaint,
+                                  .context = &world};
+    world.sim = sim_new(&options);
+    if (!world.sim)
+        exit(2);
+    for (unsigned i = 0; i < JOBS; i++) {
+        memory.jobs[i].world = &world;
+        memory.jobs[i].parts_count = 0;
+        memory.jobs[i].own_socket = memory.jobs[i].big = -1;
+    }
+    open_world(&world);
+    run_chains(&world, chains);
+    close_world(&world);
+    totals->faults += sim_faults(world.sim);
+    totals->worlds++;
+    sim_install(NULL);
+    sim_free(world.sim);
+}
+
+/* ---- the report */
+
+static void print_table(const struct totals *totals)
+{
+    static const char *const columns[] = {"completed", "names",     "rights",    "resources", "devices",
+                                          "peers",     "arguments", "cancelled", "timed out"};
+    printf("# %-18s", "step");
+    for (unsigned i = 0; i < COLUMNS; i++)
+        printf("%11s", columns[i]);
+    printf("\n");
+    for (unsigned kind = 1; kind < KINDS; kind++) {
+        printf("# %-18s", errand_step_name(kind));
+        for (unsigned i = 0; i < COLUMNS; i++)
+            printf("%11llu", (unsigned long long)totals->table[kind][i]);
+        printf("\n");
+    }
+}
+
+static void report(const struct totals *totals, double seconds)
+{
+    print_table(totals);
+    printf("# sources: %llu timer, %llu accept, %llu data events; %llu times no chain was to be had\n",
+           (unsigned long long)totals->events[ERRAND_EVENT_TIMER],
+           (unsigned long long)totals->events[ERRAND_EVENT_ACCEPT],
+           (unsigned long long)totals->events[ERRAND_EVENT_DATA], (unsigned long long)totals->refused);
+    printf("# %llu chains of %.1f steps, %llu faults, %llu worlds, seed %llu: %.1f s, %.0f chains/s\n",
+           (unsigned long long)totals->chains, (double)totals->steps / (double)totals->chains,
+           (unsigned long long)totals->faults, (unsigned long long)totals->worlds, (unsigned long long)seed, seconds,
+           (double)totals->chains / seconds);
+}
+
+/* As the tests' runner asks: the names of its tests, of which parts of a name select. */
+static bool is_selected(char **parts)
+{
+    bool selected = !*parts;
+    for (; *parts; parts++)
+        selected = selected || strstr("sim/campaign", *parts);
+    return selected;
+}
+
+int main(int argc, char **argv)
+{
+    struct totals totals = {0};
+    int64_t only = -1;
+    int at = 1;
+    if (argc > 1 && strcmp(argv[1], "--list") == 0) {
+        if (is_selected(argv + 2))
+            puts("sim/campaign");
+        return 0;
+    }
+    for (; at + 1 < argc && argv[at][0] == '-'; at += 2) {
+        uint64_t value = strtoull(argv[at + 1], NULL, 10);
+        if (strcmp(argv[at], "--chains") == 0)
+            wanted = value;
+        else if (strcmp(argv[at], "--seed") == 0)
+            seed = value;
+        else if (strcmp(argv[at], "--world") == 0)
+            only = (int64_t)value;
+    }
+    if (!is_selected(argv + at))
+        return 0;
+    memset(&memory.big, UNTOUCHED, sizeof memory.big);
+    for (unsigned i = 0; i < JOBS; i++)
+        memset(memory.jobs[i].memory, UNTOUCHED, MEMORY);
+    struct timespec begin, end;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
+    if (only >= 0)
+        run_world(&totals, (uint64_t)only, CHAINS_OF_A_WORLD);
+    for (uint64_t number = 0; only < 0 && totals.chains < wanted; number++)
+        run_world(&totals, number, CHAINS_OF_A_WORLD);
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    printf("ok sim/campaign\n");
+    report(&totals, (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9);
+    return 0;
+}
