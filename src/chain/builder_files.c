@@ -71,7 +71,7 @@ int errand_step_open_first(errand_chain *chain, int dir_fd, const char *const *p
     struct step *step = builder_append(chain, ERRAND_STEP_OPEN, 0, 0);
     if (!step)
         return chain->sticky;
-    if (!paths || count == 0 || count > ALTERNATIVES_LIMIT || (flags & (O_CREAT | __O_TMPFILE)))
+    if (!paths || count == 0 || count > ALTERNATIVES_LIMIT || (flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE)
         return builder_stick(chain, -EINVAL);
     const char *kept = keep_paths(chain, paths, count);
     if (!kept || !builder_path(chain, step, dir_fd, ""))

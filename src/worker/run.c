@@ -67,7 +67,7 @@ int run_open(struct file_run *run, unsigned index, const char *path, int flags, 
     struct open_how how = {.flags = (uint64_t)(unsigned)flags};
     if (run_place_error(place))
         return run_place_error(place);
-    if (flags & (O_CREAT | __O_TMPFILE))
+    if ((flags & O_CREAT) || (flags & O_TMPFILE) == O_TMPFILE) /* which has O_DIRECTORY in it */
         how.mode = mode;
     how.resolve = (place->root ? place->root->resolve : 0) | (run->crossed ? 0 : RESOLVE_NO_XDEV);
     for (int i = 0; i < LOOKUP_TRIES; i++) {

@@ -36,6 +36,22 @@ TEST_EACH_BACKEND(close_of_what_was_not_opened)
     close_queue(queue);
 }
 
+/* O_TMPFILE has O_DIRECTORY in it: opening a directory is neither making one of those, nor refused. */
+TEST_EACH_BACKEND(directories_with_a_mode_or_as_alternatives)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    const char *paths[] = {"nothing", "."};
+    int root = add_root(queue, harness_directory(), 0);
+    errand_chain *chain = new_chain(queue);
+    errand_step_open(chain, AT_FDCWD, harness_directory(), O_DIRECTORY, 0644);
+    CHECK_INT(errand_step_open_first(chain, root, paths, 2, O_DIRECTORY), 1);
+    submit(chain, NULL, 0);
+    struct errand_event event = next_event(queue);
+    CHECK_EVENT(event, 0, -1, 0);
+    errand_root_remove(queue, root);
+    close_queue(queue);
+}
+
 static int64_t second_write_fails(void *context, unsigned place, uint64_t *length)
 {
     unsigned *writes = context;
