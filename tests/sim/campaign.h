@@ -73,7 +73,7 @@ struct source {
 };
 
 struct totals {
-    uint64_t chains, steps, worlds, refused, faults, events[8];
+    uint64_t chains, steps, performed, worlds, refused, faults, events[8];
     uint64_t table[KINDS][COLUMNS];
 };
 

@@ -83,6 +83,7 @@ static void note_coverage(struct totals *totals, const struct job *job, const st
     unsigned done = event->error ? (unsigned)event->step : job->steps;
     totals->chains++;
     totals->steps += job->steps;
+    totals->performed += done + (event->error != 0);
     for (unsigned i = 0; i < done; i++)
         totals->table[job->kinds[i]][COMPLETED]++;
     if (event->error)

@@ -10,43 +10,40 @@
 #include <string.h>
 #include <sys/socket.h>
 
-const char *draw_path(struct world *world, char *text, size_t size)
+static void put_name(char *text, unsigned name)
 {
-    unsigned name = upto(world, SIM_NAMES);
-    switch (upto(world, 24)) {
-    case 0:
-    case 1: snprintf(text, size, "d%u/n%u", 1 + upto(world, SIM_DIRECTORIES - 1), name); break;
-    case 2: snprintf(text, size, "../d%u/n%u", 1 + upto(world, SIM_DIRECTORIES - 1), name); break;
-    case 3:
-        snprintf(
-            text, size, "./%.*sn%u", (int)upto(world, 60) * 2, /* too long for the chain's record */
-            "./././././././././././././././././././././././././././././././././././././././././././././././././././"
-            "./././././././././",
-            name);
-        break;
-    case 4: snprintf(text, size, "x"); break;
-    case 5: snprintf(text, size, "/d%u/n%u", 1 + upto(world, SIM_DIRECTORIES - 1), name); break;
-    case 6: snprintf(text, size, "n%u/n1", name); break;
-    default: {
-        char *at = text; /* the rule, and snprintf() would cost as much as the chain */
-        *at++ = 'n';
-        if (name >= 10)
-            *at++ = (char)('0' + name / 10);
-        *at++ = (char)('0' + name % 10);
-        *at = 0;
-    }
-    }
-    return text;
+    *text++ = 'n'; /* snprintf() would cost as much as the chain */
+    if (name >= 10)
+        *text++ = (char)('0' + name / 10);
+    *text++ = (char)('0' + name % 10);
+    *text = 0;
 }
 
-int draw_place(struct world *world)
+static int draw_place(struct world *world)
 {
     unsigned which = upto(world, 16);
-    if (which < 10)
-        return world->roots[upto(world, SIM_DIRECTORIES)];
-    if (which < 12)
-        return world->roots[SIM_DIRECTORIES + upto(world, 2)];
-    return which < 15 ? world->directories[upto(world, SIM_DIRECTORIES)] : AT_FDCWD;
+    return which < 11 ? world->roots[upto(world, SIM_DIRECTORIES)] : world->directories[upto(world, SIM_DIRECTORIES)];
+}
+
+int draw_where(struct world *world, char *text, bool changing)
+{
+    static const char dots[] = "./././././././././././././././././././././././././././././././././././././././.";
+    unsigned name = changing ? STABLE_NAMES + upto(world, SIM_NAMES - STABLE_NAMES) : upto(world, STABLE_NAMES);
+    unsigned directory = 1 + upto(world, SIM_DIRECTORIES - 1), how = upto(world, 64);
+    int top = how % 2 ? world->directories[0] : how % 4 ? AT_FDCWD : world->roots[0];
+    if (how == 0)
+        snprintf(text, PATH_SIZE, "../d%u/n%u", directory, name); /* leads out of a root that confines */
+    else if (how == 1)
+        snprintf(text, PATH_SIZE, "%s/%s/n%u", dots, dots, name); /* too long for the chain's record */
+    else if (how == 2)
+        snprintf(text, PATH_SIZE, one_in(world, 2) ? "n%u/x" : "x%u", name);
+    else if (how < 12)
+        snprintf(text, PATH_SIZE, how == 3 ? "/d%u/n%u" : "d%u/n%u", directory, name);
+    else
+        put_name(text, name);
+    if (how >= 4 && how < 8)
+        return world->roots[SIM_DIRECTORIES + how % 2];
+    return how >= 3 && how < 12 ? top : draw_place(world);
 }
 
 /* Notes a step that was appended. Returns its number. */
@@ -64,7 +61,8 @@ int noted(struct job *job, int step, unsigned kind)
 
 void perhaps_optional(struct job *job, errand_chain *chain, int step)
 {
-    if (step >= 0 && one_in(job->world, 8)) {
+    bool makes = step >= 0 && job->kinds[step] == ERRAND_STEP_OPEN;
+    if (step >= 0 && one_in(job->world, makes ? 12 : 3)) {
         errand_step_optional(chain, step);
         job->maybe[step] = true;
     }
@@ -231,7 +229,10 @@ static int draw_of_peers(struct job *job, errand_chain *chain, unsigned kind)
 {
     struct world *world = job->world;
     struct sockaddr_in address = {.sin_family = AF_INET};
-    if (own_socket(job) < 0)
+    bool fresh = job->own_socket < 0;
+    if (fresh && kind == ERRAND_STEP_CONNECT)
+        job->own_socket = sim_socket(world->sim, 0);
+    if (own_socket(job) < 0 || (kind == ERRAND_STEP_CONNECT && !fresh && !one_in(world, 6)))
         return -EMFILE;
     switch (kind) {
     case ERRAND_STEP_SHUTDOWN: job->own_sends = false; return errand_step_shutdown(chain, job->own_socket, SHUT_WR);
@@ -269,7 +270,7 @@ static int call(errand_chain *chain, void *context)
         step++;
     if (step == job->steps || job->kinds[step] != ERRAND_STEP_CALL)
         wrong(world, "a call step runs, but step %d, %s, has no result", step, errand_step_name(job->kinds[step]));
-    switch (upto(world, 12)) {
+    switch (upto(world, 20)) {
     case 0:
         errand_chain_drop_following(chain);
         forget_following(job, step);

@@ -6,8 +6,11 @@
 
 #include "campaign.h"
 
-const char *draw_path(struct world *world, char *text, size_t size);
-int draw_place(struct world *world);
+#define PATH_SIZE    200
+#define STABLE_NAMES 40 /* the others are those that come and go */
+
+/* Fills in a path. Returns where it begins. */
+int draw_where(struct world *world, char *text, bool changing);
 int noted(struct job *job, int step, unsigned kind);
 void perhaps_optional(struct job *job, errand_chain *chain, int step);
 int draw_file(struct job *job);

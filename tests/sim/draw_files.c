@@ -10,25 +10,15 @@
 
 void draw_open(struct job *job, errand_chain *chain)
 {
-    static const int flags[] = {O_RDONLY,
-                                O_RDONLY,
-                                O_RDONLY,
-                                O_RDONLY,
-                                O_RDONLY,
-                                O_RDWR,
-                                O_RDWR,
-                                O_CREAT | O_RDWR,
-                                O_CREAT | O_EXCL | O_WRONLY,
-                                O_NOFOLLOW,
-                                O_PATH,
-                                O_TRUNC | O_WRONLY,
-                                O_NOATIME,
-                                O_TMPFILE | O_RDWR};
+    static const int flags[] = {O_RDONLY, O_RDONLY,         O_RDONLY,   O_RDONLY,         O_RDONLY,
+                                O_RDWR,   O_RDWR,           O_RDWR,     O_CREAT | O_RDWR, O_CREAT | O_EXCL | O_WRONLY,
+                                O_PATH,   O_TRUNC | O_RDWR, O_NOFOLLOW, O_NOATIME,        O_TMPFILE | O_RDWR};
     struct world *world = job->world;
-    char path[160];
+    char path[PATH_SIZE];
     int how = flags[upto(world, sizeof flags / sizeof *flags)];
-    draw_path(world, path, sizeof path);
-    int step = noted(job, errand_step_open(chain, draw_place(world), path, how, 0644), ERRAND_STEP_OPEN);
+    int at = draw_where(world, path, how & O_CREAT);
+    bool temporary = (how & O_TMPFILE) == O_TMPFILE;
+    int step = noted(job, errand_step_open(chain, at, temporary ? "." : path, how, 0644), ERRAND_STEP_OPEN);
     if (step >= 0 && job->files < 4)
         job->file[job->files++] = (uint8_t)step;
     perhaps_optional(job, chain, step);
@@ -36,9 +26,9 @@ void draw_open(struct job *job, errand_chain *chain)
 
 void draw_open_directory(struct job *job, errand_chain *chain)
 {
-    int where = draw_place(job->world);
-    int step = noted(job, errand_step_open(chain, where, one_in(job->world, 3) ? "d2" : ".", O_DIRECTORY, 0),
-                     ERRAND_STEP_OPEN);
+    int step = noted(
+        job, errand_step_open(chain, job->world->roots[upto(job->world, SIM_DIRECTORIES + 2)], ".", O_DIRECTORY, 0),
+        ERRAND_STEP_OPEN);
     if (step >= 0 && job->directories < 2)
         job->directory[job->directories++] = (uint8_t)step;
     perhaps_optional(job, chain, step);
@@ -46,13 +36,13 @@ void draw_open_directory(struct job *job, errand_chain *chain)
 
 void draw_open_first(struct job *job, errand_chain *chain)
 {
-    char text[4][160];
+    char text[4][PATH_SIZE];
     const char *paths[4];
     unsigned count = 1 + upto(job->world, 4);
-    for (unsigned i = 0; i < count; i++)
-        paths[i] = draw_path(job->world, text[i], sizeof text[i]);
-    int step =
-        noted(job, errand_step_open_first(chain, draw_place(job->world), paths, count, O_RDONLY), ERRAND_STEP_OPEN);
+    int at = 0;
+    for (unsigned i = 0; i < count; i++, paths[i - 1] = text[i - 1])
+        at = draw_where(job->world, text[i], one_in(job->world, 4));
+    int step = noted(job, errand_step_open_first(chain, at, paths, count, O_RDONLY), ERRAND_STEP_OPEN);
     if (step >= 0 && job->files < 4)
         job->file[job->files++] = (uint8_t)step;
     perhaps_optional(job, chain, step);
@@ -205,16 +195,21 @@ int draw_of_file(struct job *job, errand_chain *chain, unsigned kind)
 int draw_of_names(struct job *job, errand_chain *chain, unsigned kind)
 {
     struct world *world = job->world;
-    char path[160], other[160];
-    int at = draw_place(world);
-    draw_path(world, path, sizeof path);
+    char path[PATH_SIZE], other[PATH_SIZE];
+    bool stable = kind == ERRAND_STEP_LINK || kind == ERRAND_STEP_READ_LINK;
+    int at = draw_where(world, path, !stable || one_in(world, 4));
+    int to = kind == ERRAND_STEP_RENAME && !one_in(world, 4) ? at : 0;
+    if (kind == ERRAND_STEP_READ_LINK && !one_in(world, 4))
+        memcpy(path, "n7", 3); /* which is one */
+    if (kind == ERRAND_STEP_RENAME || kind == ERRAND_STEP_LINK) {
+        int place = draw_where(world, other, true);
+        to = to ? to : place;
+    }
     switch (kind) {
-    case ERRAND_STEP_RENAME:
-        return errand_step_rename(chain, at, path, at, draw_path(world, other, sizeof other), upto(world, 2));
-    case ERRAND_STEP_LINK:
-        return errand_step_link(chain, at, path, draw_place(world), draw_path(world, other, sizeof other));
+    case ERRAND_STEP_RENAME: return errand_step_rename(chain, at, path, to, other, one_in(world, 4));
+    case ERRAND_STEP_LINK: return errand_step_link(chain, at, path, to, other);
     case ERRAND_STEP_LINK_FILE: return errand_step_link_file(chain, draw_file(job), at, path);
-    case ERRAND_STEP_SYMLINK: return errand_step_symlink(chain, "n5", at, path);
+    case ERRAND_STEP_SYMLINK: return errand_step_symlink(chain, "n7", at, path);
     case ERRAND_STEP_READ_LINK: {
         struct part *part = take_memory(job, 16, 0, false);
         return part ? errand_step_read_link(chain, at, path, (char *)part->at, 16) : -ENOMEM;

@@ -167,7 +167,8 @@ static int64_t call_attribute(struct sim *sim, struct inode *inode, const struct
         inode->attribute = (uint16_t)call->length;
         return 0;
     case ERRAND_STEP_REMOVE_ATTRIBUTE:
-        inode->attribute = known ? UINT16_MAX : inode->attribute;
+        if (known && chance(sim, 20000)) /* or most would soon have none */
+            inode->attribute = UINT16_MAX;
         return known ? 0 : -ENODATA;
     case ERRAND_STEP_GET_ATTRIBUTE:
         if (!known)

@@ -29,12 +29,14 @@ void files_make(struct sim *sim)
         sim->inodes[inode].links = 2;
     }
     for (unsigned directory = 0; directory < SIM_DIRECTORIES; directory++) {
-        for (unsigned name = 0; name < SIM_NAMES; name += 1 + (name % 3 == 2)) {
+        for (unsigned name = 0; name < SIM_NAMES; name += 1 + (name % 16 == 15 || (name > 40 && name % 2))) {
             int inode = inode_new(sim,
-                                  name % 16 == 7    ? S_IFLNK | 0777
-                                  : name % 16 == 11 ? S_IFIFO | 0600
-                                                    : S_IFREG | 0644,
+                                  name % 16 == 7 ? S_IFLNK | 0777
+                                  : name == 11   ? S_IFIFO | 0600
+                                                 : S_IFREG | 0644,
                                   directory);
+            if (inode < 0)
+                return;
             struct inode *file = &sim->inodes[inode];
             file->links = 1;
             file->target_directory = (int8_t)(name % 32 == 7 ? directory : below(sim, SIM_DIRECTORIES));
@@ -271,7 +273,7 @@ static int create(struct sim *sim, const struct found *found, const struct sim_h
     int inode = inode_new(sim, S_IFREG | how->mode, found->directory);
     if (inode < 0)
         return inode;
-    if (how->flags & __O_TMPFILE)
+    if ((how->flags & O_TMPFILE) == O_TMPFILE)
         return inode;
     sim->inodes[inode].links = 1;
     sim->names[found->directory][found->name] = (uint16_t)(inode + 1);
@@ -313,7 +315,7 @@ int path_open(struct sim *sim, int dir_fd, const char *path, const struct sim_ho
     if (result < 0)
         return result;
     unsigned base = dir_fd == AT_FDCWD || *path == '/' ? 0 : sim->inodes[sim->fds[dir_fd].inode].directory - 1u;
-    bool temporary = (how->flags & __O_TMPFILE) && (how->flags & O_DIRECTORY);
+    bool temporary = (how->flags & O_TMPFILE) == O_TMPFILE; /* which has O_DIRECTORY in it */
     if (found.name < 0)
         result = temporary ? create(sim, &found, how) : how->flags & O_CREAT ? -EISDIR : (int)found.directory;
     else
