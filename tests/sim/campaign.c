@@ -372,11 +372,11 @@ static void report(const struct totals *totals, double seconds)
            (unsigned long long)totals->events[ERRAND_EVENT_TIMER],
            (unsigned long long)totals->events[ERRAND_EVENT_ACCEPT],
            (unsigned long long)totals->events[ERRAND_EVENT_DATA], (unsigned long long)totals->refused);
-    printf(
-        "# %llu chains of %.1f steps (%.1f were performed), %llu faults, %llu worlds, seed %llu: %.1f s, %.0f chains/s\n",
-        (unsigned long long)totals->chains, (double)totals->steps / (double)totals->chains,
-        (double)totals->performed / (double)totals->chains, (unsigned long long)totals->faults,
-        (unsigned long long)totals->worlds, (unsigned long long)seed, seconds, (double)totals->chains / seconds);
+    printf("# %llu chains of %.1f steps (%.1f were performed), %llu faults, %llu worlds, seed %llu\n",
+           (unsigned long long)totals->chains, (double)totals->steps / (double)totals->chains,
+           (double)totals->performed / (double)totals->chains, (unsigned long long)totals->faults,
+           (unsigned long long)totals->worlds, (unsigned long long)seed);
+    printf("# %.1f s, %.0f chains/s\n", seconds, (double)totals->chains / seconds);
 }
 
 /* As the tests' runner asks: the names of its tests, of which parts of a name select. */
