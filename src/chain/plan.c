@@ -46,7 +46,7 @@ enum chain_next plan_open(errand_chain *chain, struct step *step)
     op->how = (struct open_how){.flags = (uint64_t)step->open_flags,
                                 .resolve = root->resolve | RESOLVE_NO_XDEV | RESOLVE_CACHED};
     if (context->read_files && root->read_inline && is_read_file(chain, step) &&
-        seen_holds(context->seen, step->path_hash, context->now)) {
+        seen_holds(context->seen, step->path_hash, context->now) && chain_resolve(chain, step + 1) == 0) {
         op->kind = OP_READ_FILE;
         op->buffer = step[1].buffer;
         op->length = step[1].length;

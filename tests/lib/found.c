@@ -52,6 +52,30 @@ TEST_EACH_BACKEND(directories_with_a_mode_or_as_alternatives)
     close_queue(queue);
 }
 
+/* Open, read and close that go out as one know where to read from by an earlier result. */
+TEST_EACH_BACKEND(a_whole_file_read_at_a_result)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    unsigned char buffer[500];
+    make_file("short", 100, 1);
+    make_file("long", 300, 2);
+    int root = add_root(queue, harness_directory(), 0);
+    for (int turn = 0; turn < 4; turn++) { /* from the second on the path is known */
+        errand_chain *chain = new_chain(queue);
+        errand_step_open(chain, root, "short", O_RDONLY, 0);
+        errand_step_stat(chain, ERRAND_SLOT(0), NULL);
+        errand_step_open(chain, root, "long", O_RDONLY, 0);
+        errand_step_read(chain, ERRAND_SLOT(2), buffer, sizeof buffer, ERRAND_RESULT(1), 0);
+        errand_step_close(chain, ERRAND_SLOT(2));
+        submit(chain, NULL, 0);
+        struct errand_event event = next_event(queue);
+        CHECK_EVENT(event, 0, -1, 200);
+        CHECK_INT(pattern_check(buffer, 200, 2, 100), 200);
+    }
+    errand_root_remove(queue, root);
+    close_queue(queue);
+}
+
 static int64_t second_write_fails(void *context, unsigned place, uint64_t *length)
 {
     unsigned *writes = context;
