@@ -185,7 +185,7 @@ static void take_events(struct world *world, const struct errand_event *events, 
 static void wait_a_little(struct world *world, int64_t timeout_ns)
 {
     struct errand_event events[32];
-    int count = errand_queue_wait(world->queue, events, 1 + upto(world, 32), timeout_ns);
+    int count = errand_queue_wait(world->queue, events, 1 + upto(world, one_in(world, 2) ? 2 : 32), timeout_ns);
     if (count < 0)
         wrong(world, "waiting fails: %s", errand_error_name(count));
     take_events(world, events, count);
@@ -198,10 +198,15 @@ static void stir(struct world *world, uint32_t turn)
     int64_t now = sim_now(world->sim);
     if (job->live && (one_in(world, 4) || now - job->begun > 100 * ERRAND_MILLISECOND))
         cancel_one(world, job);
+    if (turn % 64 == 0)
+        for (unsigned i = 0; i < JOBS; i += 1 + upto(world, 16)) /* also of such whose events wait */
+            cancel_one(world, &memory.jobs[i]);
     struct job *other = &memory.jobs[upto(world, JOBS)];
     struct errand_progress progress = {.size = sizeof progress};
     if (other->live && errand_chain_progress(world->queue, other->id, &progress) < 0)
         wrong(world, "a chain under way is not known");
+    if (world->ended && errand_cancel(world->queue, world->ended) != -ENOENT)
+        wrong(world, "a chain that has had its event can be cancelled");
     if (turn % 8 == 0)
         stir_sources(world);
     if (turn % 32 == 0)

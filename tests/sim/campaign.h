@@ -87,6 +87,7 @@ struct world {
     int listener;
     struct source sources[SOURCES];
     uint32_t live;
+    errand_id ended; /* one that had its event */
     bool big_taken[BIG];
     struct totals *totals;
     struct memory *memory;

@@ -201,6 +201,7 @@ void check_event(struct world *world, const struct errand_event *event)
     for (unsigned i = 0; i < job->parts_count; i++)
         check_part(world, &job->parts[i]);
     note_coverage(world->totals, job, event);
+    world->ended = event->id;
     world->looked_at = NULL;
     forget_job(job);
 }

@@ -306,7 +306,12 @@ static void draw_one(struct job *job, errand_chain *chain, unsigned kind)
             draw_open(job, chain);
         return;
     case ERRAND_STEP_STAT: draw_stat(job, chain); return;
-    case ERRAND_STEP_READ: draw_read(job, chain, draw_file(job)); return;
+    case ERRAND_STEP_READ:
+        if (one_in(world, 4))
+            draw_read_file(job, chain);
+        else
+            draw_read(job, chain, draw_file(job));
+        return;
     case ERRAND_STEP_CLOSE: draw_close(job, chain); return;
     case ERRAND_STEP_SEND: draw_send(job, chain); return;
     case ERRAND_STEP_RECEIVE: draw_receive(job, chain); return;

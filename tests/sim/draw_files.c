@@ -78,13 +78,16 @@ void draw_read_file(struct job *job, errand_chain *chain)
 {
     char path[8];
     struct world *world = job->world;
+    bool by_result = job->results_count && one_in(world, 2);
     snprintf(path, sizeof path, "n%u", upto(world, 8));
     int step =
         noted(job, errand_step_open(chain, world->roots[1 + upto(world, 3)], path, O_RDONLY, 0), ERRAND_STEP_OPEN);
-    struct part *part = take_memory(job, one_in(world, 3) ? 100 : 1500, 0, false);
+    struct part *part = take_memory(job, one_in(world, 3) ? 100 : 1500, by_result ? -1 : 0, false);
+
     if (step < 0 || !part)
         return;
-    noted(job, errand_step_read(chain, ERRAND_SLOT(step), part->at, part->length, 0, 0), ERRAND_STEP_READ);
+    noted(job, errand_step_read(chain, ERRAND_SLOT(step), part->at, part->length, by_result ? draw_result(job) : 0, 0),
+          ERRAND_STEP_READ);
     noted(job, errand_step_close(chain, ERRAND_SLOT(step)), ERRAND_STEP_CLOSE);
 }
 

@@ -90,6 +90,8 @@ static int64_t call_write(struct sim *sim, struct file_run *run, const struct ru
     check_memory(sim, run, run->buffer, "data to be written");
     bool appends = call->offset == ERRAND_TO_END;
     int64_t at = appends ? inode->size : call->offset;
+    if (at < 0)
+        complain(sim, "a write at %lld", (long long)at);
     if (!appends && memcmp((char *)run->buffer + run->lead, sim_pattern(sim, (uint64_t)at), n) != 0)
         complain(sim, "wrong bytes are written: %zu at %lld", n, (long long)at);
     if (fault < 0 && n > 0)
@@ -109,6 +111,8 @@ static int64_t call_copy(struct sim *sim, struct file_run *run, struct run_call 
         return -EBADF;
     if (!S_ISREG(from->mode) || !S_ISREG(to->mode))
         return -EINVAL;
+    if (call->offset < 0 || call->to_offset < 0 || call->length < 0)
+        complain(sim, "a copy from %lld to %lld", (long long)call->offset, (long long)call->to_offset);
     int64_t left = call->offset < from->size ? from->size - call->offset : 0;
     int64_t n = call->length < left ? call->length : left;
     if (fault < 0)
@@ -188,8 +192,14 @@ static int64_t call_of_file(struct sim *sim, struct inode *inode, int fd, const 
     bool regular = S_ISREG(inode->mode) && !sim->fds[fd].path_only;
     switch ((enum errand_step_kind)call->kind) {
     case ERRAND_STEP_SYNC: return sim->fds[fd].path_only ? -EBADF : 0;
-    case ERRAND_STEP_TRUNCATE: inode->size = regular ? call->offset : inode->size; return regular ? 0 : -EINVAL;
+    case ERRAND_STEP_TRUNCATE:
+        if (call->offset < 0)
+            complain(sim, "a file's length of %lld", (long long)call->offset);
+        inode->size = regular ? call->offset : inode->size;
+        return regular ? 0 : -EINVAL;
     case ERRAND_STEP_ALLOCATE:
+        if (call->offset < 0 || call->length < 0)
+            complain(sim, "an allocation at %lld", (long long)call->offset);
         if (!regular || call->length == 0)
             return -EINVAL;
         if (call->flags == 0 && call->offset + call->length > inode->size)

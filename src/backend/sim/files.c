@@ -190,6 +190,8 @@ int64_t file_read(struct sim *sim, int fd, void *buffer, size_t length, int64_t 
         return -ESPIPE;
     if (sim->fds[fd].path_only || S_ISLNK(inode->mode))
         return -EBADF;
+    if (offset < 0)
+        complain(sim, "a read at %lld", (long long)offset);
     int64_t left = offset < inode->size ? inode->size - offset : 0;
     size_t n = (int64_t)length < left ? length : (size_t)left;
     memcpy(buffer, sim_pattern(sim, (uint64_t)offset), n);

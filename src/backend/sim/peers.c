@@ -177,6 +177,8 @@ int64_t peer_sendfile(struct sim *sim, struct op *op)
     int64_t result = socket->shut_write ? -EPIPE : fails(sim, socket, op, true);
     if (result < 0)
         return result;
+    if (op->offset < 0)
+        complain(sim, "a sendfile at %lld", (long long)op->offset);
     int64_t left = op->offset < inode->size ? inode->size - op->offset : 0;
     int64_t n = (int64_t)op->length < left ? (int64_t)op->length : left;
     if (n > 1 && chance(sim, 20000))
