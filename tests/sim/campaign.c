@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define CHAINS_OF_A_WORLD 20000
+#define CLOSE_GRACE       ERRAND_MILLISECOND
 
 static uint64_t seed = 1, the_world, wanted = 40000;
 static struct memory memory;
@@ -148,6 +149,7 @@ static bool submit_one(struct world *world, struct job *job)
         options.stall_ns = 1 + upto(world, 3000000);
     if (one_in(world, 64))
         options.bytes_per_second = 10000 + upto(world, 100000000);
+    job->waits |= options.bytes_per_second > 0;
     job->due = options.timeout_ns ? job->begun + options.timeout_ns : 0;
     job->stall = options.stall_ns;
     job->live = true;
@@ -196,9 +198,9 @@ static void stir(struct world *world, uint32_t turn)
 {
     struct job *job = &memory.jobs[upto(world, JOBS)];
     int64_t now = sim_now(world->sim);
-    if (job->live && (one_in(world, 4) || now - job->begun > 100 * ERRAND_MILLISECOND))
+    if (job->live && (one_in(world, world->calm ? 64 : 4) || now - job->begun > 100 * ERRAND_MILLISECOND))
         cancel_one(world, job);
-    if (turn % 64 == 0)
+    if (turn % 64 == 0 && !world->calm)
         for (unsigned i = 0; i < JOBS; i += 1 + upto(world, 16)) /* also of such whose events wait */
             cancel_one(world, &memory.jobs[i]);
     struct job *other = &memory.jobs[upto(world, JOBS)];
@@ -244,7 +246,7 @@ static void open_world(struct world *world)
                                            .receive_buffers = 4,
                                            .receive_size = 1024,
                                            .transfer_memory = 1 << 20,
-                                           .close_grace_ns = ERRAND_MILLISECOND};
+                                           .close_grace_ns = CLOSE_GRACE};
     sim_install(world->sim);
     int result = errand_queue_open(&world->queue, &options);
     if (result < 0)
@@ -296,7 +298,10 @@ static void close_world(struct world *world)
 {
     if (!one_in(world, 3))
         drain(world);
+    int64_t begun = sim_now(world->sim);
     int left = errand_queue_close(world->queue);
+    if (sim_now(world->sim) > begun + CLOSE_GRACE + ERRAND_MILLISECOND)
+        wrong(world, "closing took %lld ns", (long long)(sim_now(world->sim) - begun));
     if (left < 0)
         wrong(world, "closing fails: %s", errand_error_name(left));
     for (unsigned i = 0; i < SOURCES; i++)
@@ -324,9 +329,12 @@ static void run_world(struct totals *totals, uint64_t number, uint64_t chains)
     world.random = (world.seed + 1) * UINT64_C(0x9E3779B97F4A7C15) | 1;
     for (int i = 0; i < 8; i++)
         dice(&world);
+    world.calm = one_in(&world, 2);
     struct sim_options options = {.seed = world.seed,
-                                  .fault_chance = upto(&world, 8) < 5 ? upto(&world, 600)
-                                                                      : upto(&world, one_in(&world, 2) ? 3000 : 12000),
+                                  .fault_chance = world.calm ? upto(&world, 100)
+                                                  : upto(&world, 8) < 5
+                                                      ? upto(&world, 600)
+                                                      : upto(&world, one_in(&world, 2) ? 3000 : 12000),
                                   .hang_chance = one_in(&world, 2) ? 0 : upto(&world, 40),
                                   .never_chance = upto(&world, 600),
                                   .descriptors = one_in(&world, 4) ? 150 : 1500,

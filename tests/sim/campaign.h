@@ -43,7 +43,7 @@ struct part {
 struct job {
     struct sim_account account; /* first: what user_data points at */
     struct world *world;
-    bool live, cancelled, has_work, drops, exact, bad_slot, own_error, hands_over, sticky_error;
+    bool live, cancelled, has_work, waits, drops, exact, bad_slot, own_error, hands_over, sticky_error;
     errand_id id;
     int64_t begun, due, stall, cancelled_at;
     uint8_t kinds[STEPS];
@@ -87,6 +87,7 @@ struct world {
     int listener;
     struct source sources[SOURCES];
     uint32_t live;
+    bool calm;       /* less goes wrong, so that chains come further */
     errand_id ended; /* one that had its event */
     bool big_taken[BIG];
     struct totals *totals;

@@ -146,6 +146,9 @@ static void check_time(struct world *world, const struct job *job, int error)
     int64_t now = sim_now(world->sim);
     if (!job->has_work && job->due && now > job->due + SLACK)
         wrong(world, "a deadline has passed %lld ns ago", (long long)(now - job->due));
+    int64_t since = job->begun > job->account.progressed ? job->begun : job->account.progressed;
+    if (!job->has_work && !job->waits && job->stall && now > since + job->stall + SLACK)
+        wrong(world, "nothing has moved for %lld ns", (long long)(now - since));
     if (!job->has_work && job->cancelled && now > job->cancelled_at + SLACK)
         wrong(world, "it was cancelled %lld ns ago", (long long)(now - job->cancelled_at));
     if (error == -ETIMEDOUT && !was_given(job, error) && !(job->due && now >= job->due) &&

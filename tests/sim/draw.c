@@ -62,7 +62,7 @@ int noted(struct job *job, int step, unsigned kind)
 void perhaps_optional(struct job *job, errand_chain *chain, int step)
 {
     bool makes = step >= 0 && job->kinds[step] == ERRAND_STEP_OPEN;
-    if (step >= 0 && one_in(job->world, makes ? 12 : 3)) {
+    if (step >= 0 && (job->world->calm && !makes ? !one_in(job->world, 8) : one_in(job->world, makes ? 12 : 3))) {
         errand_step_optional(chain, step);
         job->maybe[step] = true;
     }
@@ -279,7 +279,7 @@ static int call(errand_chain *chain, void *context)
         return 0;
     case 1:
     case 2: draw_steps(job, chain, 1 + upto(world, 3)); return 0;
-    case 3: job->own_error = true; return OWN_ERROR;
+    case 3: job->own_error = !world->calm; return world->calm ? 0 : OWN_ERROR;
     case 4: {
         struct job *other = &world->memory->jobs[upto(world, JOBS)];
         if (other->live && !other->cancelled) {
@@ -322,7 +322,10 @@ static void draw_one(struct job *job, errand_chain *chain, unsigned kind)
     case ERRAND_STEP_COPY: draw_copy(job, chain); return;
     case ERRAND_STEP_ACCEPT: draw_connection(job, chain); return;
     case ERRAND_STEP_CALL: noted(job, errand_step_call(chain, call, job), kind); return;
-    case ERRAND_STEP_SLEEP: noted(job, errand_step_sleep(chain, upto(world, 1000000)), kind); return;
+    case ERRAND_STEP_SLEEP:
+        job->waits = true;
+        noted(job, errand_step_sleep(chain, upto(world, 1000000)), kind);
+        return;
     case ERRAND_STEP_WORK:
         job->has_work = true;
         perhaps_optional(job, chain, noted(job, errand_step_work(chain, draw_work, job), kind));

@@ -150,7 +150,7 @@ int draw_entry(errand_chain *chain, const struct errand_entry *what, void *conte
     (void)chain;
     if (what->name[0] != 'n')
         wrong(job->world, "a list tells of %s", what->name);
-    unsigned lot = upto(job->world, 256);
+    unsigned lot = upto(job->world, job->world->calm ? 4096 : 256);
     if (lot == 0)
         job->own_error = true;
     return lot == 0 ? OWN_ERROR : lot == 1;
@@ -161,7 +161,7 @@ int64_t draw_work(void *context)
     struct job *job = context;
     if (job->account.ended)
         wrong(job->world, "a function is called after its chain's event");
-    if (!one_in(job->world, 16))
+    if (!one_in(job->world, job->world->calm ? 256 : 16))
         return 5;
     job->own_error = true;
     return OWN_ERROR;

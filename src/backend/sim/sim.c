@@ -48,12 +48,13 @@ static void begins(struct sim *sim, struct op *op)
 }
 
 /* What the chain's event has to tell of it; runs are counted in runs.c. */
-static void ends(struct op *op)
+static void ends(const struct sim *sim, struct op *op)
 {
     struct sim_account *account = account_of(op);
     if (!account)
         return;
     account->in_flight--;
+    account->progressed = sim->now;
     if (op->kind == OP_FILES)
         return;
     const struct errand_chain *chain = container_of(op, struct errand_chain, op);
@@ -70,7 +71,7 @@ static void ends(struct op *op)
 
 void give_back(struct sim *sim, struct op *op)
 {
-    ends(op);
+    ends(sim, op);
     list_append(&sim->done, &op->node);
 }
 
@@ -254,7 +255,7 @@ static bool submit(struct backend *backend, struct op *op)
     begins(sim, op);
     if (!submit_any(sim, op))
         return false;
-    ends(op);
+    ends(sim, op);
     return true;
 }
 

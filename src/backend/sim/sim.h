@@ -29,6 +29,7 @@ struct sim;
 struct sim_account {
     uint64_t bytes;     /* that its event must tell */
     uint64_t errors[3]; /* a bit for each errno that it was given */
+    int64_t progressed; /* when it last was given something */
     uint32_t in_flight; /* operations that are with the backend */
     uint8_t last_step;  /* the last whose call a run performed */
     bool ended;         /* set by the test when the event was there */
