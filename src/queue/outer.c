@@ -58,6 +58,8 @@ int errand_queue_fd(errand_queue *queue)
         return -EPERM;
     if (queue->outer)
         return queue->outer->epoll_fd;
+    if (!queue->backend->ops->announce)
+        return -EOPNOTSUPP; /* a simulated one */
     struct outer *outer = malloc(sizeof *outer);
     if (!outer)
         return -ENOMEM;

@@ -52,7 +52,8 @@ static void watch_dispose(errand_source *source)
 {
     /* The close of an inotify descriptor that watches something waits until no processor can be looking at its watches
      * any more: 16 to 24 ms were seen. */
-    queue_close_later(source->queue, source->fd, source->queue->backend->ops->lane(source->queue->backend, source->fd, ""));
+    struct backend *backend = source->queue->backend;
+    queue_close_later(source->queue, source->fd, backend->ops->lane(backend, source->fd, ""));
     free(source->extra);
 }
 

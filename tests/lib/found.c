@@ -31,7 +31,7 @@ TEST_EACH_BACKEND(close_of_what_was_not_opened)
     errand_step_close(chain, ERRAND_SLOT(0));
     submit(chain, NULL, 0);
     struct errand_event event = next_event(queue);
-    CHECK_EVENT(event, -EBADF, 1, 0);
+    CHECK_EVENT(event, -EINVAL, 1, 0);
     check_idle(queue);
     close_queue(queue);
 }

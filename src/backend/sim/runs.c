@@ -171,7 +171,7 @@ static void tell_account(struct file_run *run)
         if (call->kind != ERRAND_STEP_CLOSE)
             account->last_step = call->step;
         if (call->kind == ERRAND_STEP_WRITE || (call->kind == ERRAND_STEP_READ && of == ERRAND_STEP_READ))
-            account->bytes += call->kind == ERRAND_STEP_WRITE || failed || call->result >= 0 ? run->moved : 0;
+            account->bytes += run->moved; /* with an error, too */
         if (call->kind == ERRAND_STEP_COPY && !failed && call->result > 0)
             account->bytes += (uint64_t)call->result;
     }
