@@ -248,6 +248,8 @@ enum errand_step_kind {
     ERRAND_STEP_WORK,
     ERRAND_STEP_REPLACE,
     ERRAND_STEP_LOAD,
+    ERRAND_STEP_COPY_METADATA,
+    ERRAND_STEP_AWAIT,
 };
 
 /* The name of a step's kind, "open" for ERRAND_STEP_OPEN; "unknown step" for others. Static storage. */
@@ -297,10 +299,18 @@ struct errand_stat {
     uint64_t device, inode;
     uint32_t mode, links, user, group;
     uint32_t block_size; /* the filesystem's unit of allocation, as st_blksize */
+    int64_t accessed_ns;
+    uint64_t special;    /* which device a device node is, as st_rdev */
 };
 
 /* Looks at an open file. *out, unless NULL, is filled in before the next step. Result: the size in bytes. */
 ERRAND_API int errand_step_stat(errand_chain *chain, int file, struct errand_stat *out);
+
+#define ERRAND_REGULAR 1u  /* expect: a regular file; others fail with -EISDIR or -ESPIPE */
+#define ERRAND_ONE_LINK 2u /* expect: a file with more names than one fails with -EMLINK */
+
+/* Looks at an open file, as errand_step_stat() does, and fails if it is not what is expected. */
+ERRAND_API int errand_step_expect(errand_chain *chain, int file, unsigned expected, struct errand_stat *out);
 
 #define ERRAND_EXACT 1u /* an end of file or stream before `length` bytes is an error: -ENODATA */
 #define ERRAND_SOME 2u  /* receive: done when anything has arrived */
@@ -362,6 +372,13 @@ ERRAND_API int errand_step_open_first(errand_chain *chain, int dir_fd, const cha
                                       int flags);
 
 /*
+ * Opens path, as errand_step_open() would with flags that create a file, which gets the permissions of the open file
+ * `like`: all nine bits if it would have the same owner and group, else only the owner's, so that nobody sees more of
+ * it than of the other before errand_step_copy_metadata().
+ */
+ERRAND_API int errand_step_open_like(errand_chain *chain, int dir_fd, const char *path, int flags, int like);
+
+/*
  * Writes all of data to the file at offset, or at its end with ERRAND_TO_END. Result: the bytes written. A worker
  * writes from the library's own memory, to which the data is copied piece by piece.
  */
@@ -401,6 +418,20 @@ ERRAND_API int errand_step_chown(errand_chain *chain, int file, uint32_t user, u
  * as above. */
 ERRAND_API int errand_step_utimes(errand_chain *chain, int file, int64_t accessed_ns, int64_t modified_ns);
 
+#define ERRAND_OWNER 1u
+#define ERRAND_MODE 2u
+#define ERRAND_TIMES 4u
+#define ERRAND_ATTRIBUTES 8u
+
+/*
+ * Gives `to` what `from` has, as far as it differs: owner and group (left as they are where that is not permitted: then
+ * it becomes neither setuid nor setgid), extended attributes and so access control lists (security.* and trusted.*
+ * only where permitted), permission bits, and times, to the nanosecond. If the chain looked at `from` before, by a stat
+ * or expect step with an `out`, then mode, owner and times are as they were found then. Also of symlinks and others
+ * that were opened with O_PATH | O_NOFOLLOW. flags: which of the four.
+ */
+ERRAND_API int errand_step_copy_metadata(errand_chain *chain, int to, int from, unsigned flags);
+
 /*
  * Reads an extended attribute, as fgetxattr(2) does: *value is filled in before the next step, with at most size bytes
  * (-ERANGE: there is more; size 0 asks how much there is), at most 64 KiB. Result: the bytes.
@@ -420,11 +451,14 @@ struct errand_entry {
     uint8_t type;     /* DT_REG, DT_DIR, ... of readdir(3); DT_UNKNOWN: the filesystem does not say */
 };
 
+#define ERRAND_PAUSE 2 /* what an errand_list may return */
+
 /*
  * Lists all of an open directory (O_DIRECTORY), but "." and "..", in the filesystem's order: entry(chain, what,
  * context) is called on the queue's thread for each, as a call step is; a worker reads piece by piece, and memory does
  * not grow with the directory. It uses, and moves, the file's position. Returning 0 goes on, 1 ends the step, a
- * negative errno fails it. Result: the entries.
+ * negative errno fails it. ERRAND_PAUSE goes on with what was read already, at most some hundred entries, and then
+ * waits for errand_resume(). Result: the entries.
  */
 typedef int (*errand_list)(errand_chain *chain, const struct errand_entry *what, void *context);
 ERRAND_API int errand_step_list(errand_chain *chain, int file, errand_list entry, void *context);
@@ -495,6 +529,13 @@ ERRAND_API int errand_step_sleep(errand_chain *chain, int64_t ns);
 typedef int64_t (*errand_work)(void *context);
 ERRAND_API int errand_step_work(errand_chain *chain, errand_work function, void *context);
 
+/*
+ * Waits until errand_resume() is called for the chain, perhaps before the step has begun, whose result is the step's.
+ * When the chain is cancelled or its time is over, `stop`, unless it is NULL, is called on the queue's thread as a call
+ * step is, once, and the step goes on to wait: what others do for the chain can end in order.
+ */
+ERRAND_API int errand_step_await(errand_chain *chain, errand_call stop, void *context);
+
 /* ---- what holds for any step */
 
 /* If the step fails, the chain goes on; the step's result is the error. Returns 0, -EINVAL. */
@@ -540,6 +581,9 @@ struct errand_submit {
     int64_t timeout_ns;  /* deadline for the whole chain, from now: -ETIMEDOUT on any filesystem and any peer */
     int64_t stall_ns;    /* ends it, -ETIMEDOUT, when for so long no step ended and no byte moved */
     uint64_t bytes_per_second; /* what it sends and receives on sockets is slowed down to this; 0: no limit */
+    /* Unless NULL, called on the queue's thread within errand_queue_wait() with what would have been the event, in its
+     * place; within errand_queue_close() too. It may submit chains; it must not wait or close the queue. */
+    void (*ended)(const struct errand_event *event);
 };
 
 /*
@@ -554,6 +598,13 @@ ERRAND_API int errand_submit(errand_chain *chain, const struct errand_submit *op
  * Returns 0; -ENOENT: no such chain is under way (its event was fetched); -EPERM.
  */
 ERRAND_API int errand_cancel(errand_queue *queue, errand_id id);
+
+/*
+ * Lets a chain go on that stands, or will stand, at an await step or a list step that paused; result, and for an await
+ * step the bytes by which its event counts more, become its own. A negative result fails it. Returns 0; -ENOENT as
+ * errand_cancel(); -EALREADY: it was resumed and has not come to use it yet; -EPERM.
+ */
+ERRAND_API int errand_resume(errand_queue *queue, errand_id id, int64_t result, uint64_t bytes);
 
 struct errand_progress {
     size_t size;

@@ -286,6 +286,16 @@ int errand_step_work(errand_chain *chain, errand_work function, void *context)
     return builder_appended(chain);
 }
 
+int errand_step_await(errand_chain *chain, errand_call stop, void *context)
+{
+    struct step *step = builder_append(chain, ERRAND_STEP_AWAIT, 0, 0);
+    if (!step)
+        return chain->sticky;
+    step->function = stop;
+    step->context = context;
+    return builder_appended(chain);
+}
+
 int errand_step_optional(errand_chain *chain, int step)
 {
     if (!chain || step < 0 || step >= chain->steps_count || (chain->in_call && step <= chain->current))

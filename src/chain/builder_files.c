@@ -84,15 +84,32 @@ int errand_step_open_first(errand_chain *chain, int dir_fd, const char *const *p
     return builder_appended(chain);
 }
 
-int errand_step_stat(errand_chain *chain, int file, struct errand_stat *out)
+int errand_step_open_like(errand_chain *chain, int dir_fd, const char *path, int flags, int like)
 {
-    struct step *step = builder_append(chain, ERRAND_STEP_STAT, 0, 0);
+    if (!builder_socket(chain, like))
+        return builder_stick(chain, -EINVAL);
+    int index = errand_step_open(chain, dir_fd, path, flags, 0);
+    if (index >= 0) {
+        chain->steps[index].to = like;
+        chain->steps[index].flags |= STEP_LIKE;
+    }
+    return index;
+}
+
+int errand_step_expect(errand_chain *chain, int file, unsigned expected, struct errand_stat *out)
+{
+    struct step *step = builder_append(chain, ERRAND_STEP_STAT, expected, ERRAND_REGULAR | ERRAND_ONE_LINK);
     if (!step)
         return chain->sticky;
     if (!builder_file(chain, step, file, false))
         return builder_stick(chain, -EINVAL);
     step->stat = out;
     return builder_appended(chain);
+}
+
+int errand_step_stat(errand_chain *chain, int file, struct errand_stat *out)
+{
+    return errand_step_expect(chain, file, 0, out);
 }
 
 /* A read right after its open may become one segment with it, if the path was seen before: the record is fetched. */
@@ -238,6 +255,19 @@ int errand_step_copy(errand_chain *chain, int to, int64_t to_offset, int from, i
     step->to_offset = to_offset;
     step->offset = from_offset;
     step->range = length;
+    return builder_appended(chain);
+}
+
+int errand_step_copy_metadata(errand_chain *chain, int to, int from, unsigned flags)
+{
+    unsigned known = ERRAND_OWNER | ERRAND_MODE | ERRAND_TIMES | ERRAND_ATTRIBUTES;
+    struct step *step = append_of_file(chain, ERRAND_STEP_COPY_METADATA, from, 0, 0);
+    if (!step)
+        return chain->sticky;
+    if (!builder_socket(chain, to) || (flags & ~known))
+        return builder_stick(chain, -EINVAL);
+    step->to = to;
+    step->mode = flags;
     return builder_appended(chain);
 }
 

@@ -39,7 +39,9 @@ enum file_facts {
 /* In step.flags, beyond the public ones. */
 enum step_flags {
     STEP_TRIED = 1u << 3,      /* inline, in vain: take a worker */
+    STEP_PAUSED = 1u << 3,     /* list: waits to be resumed. await: was told to stop */
     STEP_FILE_ENDED = 1u << 4, /* sendfile: the file had no more */
+    STEP_LIKE = 1u << 4,       /* open: with the permissions of the file `to` */
     STEP_POLL = 1u << 5,       /* sendfile: the socket is full */
     STEP_OPTIONAL = 1u << 6,
     STEP_ALTERNATIVES = 1u << 7, /* open: of several paths */
@@ -54,7 +56,7 @@ struct step {
     int32_t file; /* operand: a descriptor, or ERRAND_SLOT(n), or where a path begins */
     union {
         int32_t socket;
-        int32_t to; /* the second operand: of copy, rename, link, symlink, link-file */
+        int32_t to; /* the second operand: of copy, copy-metadata, open-like, rename, link, symlink, link-file */
     };
     union {
         void *buffer;
@@ -121,6 +123,7 @@ struct errand_chain {
     uint16_t paths_used;
     uint64_t moved;
     void *user_data;
+    void (*ended)(const struct errand_event *event); /* gets the event instead of the caller */
     int64_t progressed; /* when a step last ended or bytes moved */
     struct heap_node timer;
     uint64_t rooted, to_rooted; /* a bit for each step whose root, to_root is in use */
@@ -134,6 +137,9 @@ struct errand_chain {
     int64_t paid;  /* what was moved is within the rate from then on */
     struct filter *filters;
     void *loaded; /* what a load step reads to: the caller's with the event */
+    bool resumed; /* and no step has used it yet: with what */
+    int64_t resume_result;
+    uint64_t resume_bytes;
     char paths[CHAIN_PATH_ROOM];
     struct step steps[];
 };
@@ -291,6 +297,8 @@ enum chain_next accept_next(errand_chain *chain, struct step *step);
 enum chain_next connect_next(errand_chain *chain, struct step *step);
 enum chain_next poll_next(errand_chain *chain, struct step *step);
 enum chain_next sleep_next(errand_chain *chain, struct step *step);
+enum chain_next await_next(errand_chain *chain, struct step *step);
+enum chain_next list_next(errand_chain *chain, struct step *step);
 void took_peer_bytes(errand_chain *chain, struct step *step);
 void took_socket(errand_chain *chain, struct step *step);
 

@@ -6,9 +6,11 @@
 #ifndef CHAIN_FILE_RUN_H
 #define CHAIN_FILE_RUN_H
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "base/buffer.h"
 #include "base/list.h"
@@ -65,6 +67,7 @@ struct run_call {
     uint8_t file, to;        /* in files: the operand, or what it opens; copy: from and to */
     uint8_t place, to_place; /* in places, of path and to_path */
     uint8_t choices, choice; /* open: path is so many paths, one behind the other; which was it? */
+    bool like;               /* open: with the permissions of the file `to` */
     bool whole;              /* copy: to the end of the file, whatever length says; list: from its beginning */
     bool ended;              /* copy: that was met */
     uint32_t flags;          /* as the step's kind has them */
@@ -127,6 +130,14 @@ struct run_call *run_next_call(struct file_run *run, unsigned kind, unsigned ste
 
 /* A run that only closes a descriptor. NULL: memory is out. */
 struct file_run *run_close(int fd, uint32_t lane, unsigned step);
+
+/* Whether a file is what ERRAND_REGULAR and ERRAND_ONE_LINK expect: 0, or the error that says what it is. */
+static inline int run_expects(unsigned expected, const struct errand_stat *stat)
+{
+    if ((expected & ERRAND_REGULAR) && !S_ISREG(stat->mode))
+        return S_ISDIR(stat->mode) ? -EISDIR : -ESPIPE;
+    return (expected & ERRAND_ONE_LINK) && stat->links > 1 ? -EMLINK : 0;
+}
 
 /* Frees the run's memory and buffer; its descriptors must have been closed or taken, its references to roots dropped.
  * buffers: on the queue's thread; NULL elsewhere, where the grant must be returned by hand. */

@@ -86,6 +86,9 @@ static bool add_open(struct gathering *g, const struct step *step, struct run_ca
     unsigned left = step->flags & STEP_ALTERNATIVES ? step->left : 0;
     for (unsigned i = 0; i < left; i++)
         end += strlen(end) + 1;
+    call->like = step->flags & STEP_LIKE;
+    if (call->like && !use_file(g, step->to, index, &call->to))
+        return false;
     if (run->file_count == RUN_FILES || !keep(g, step->path, (size_t)(end - step->path), &call->path) ||
         !use_place(g, step->root, step->file, call->path, &call->place))
         return false;
@@ -144,6 +147,20 @@ static bool add_copy(struct gathering *g, const struct step *step, struct run_ca
     call->flags = step->flags & ERRAND_HOLES;
     g->ends = (step->flags & ERRAND_EXACT) || (!to_end && left > COPY_PIECE);
     return use_file(g, step->file, index, &call->file) && use_file(g, step->to, index, &call->to);
+}
+
+/* What the chain found when it looked at `from`. A look of this run's is found by the worker. */
+static bool add_metadata(struct gathering *g, const struct step *step, struct run_call *call, unsigned index)
+{
+    const errand_chain *chain = g->chain;
+    const struct errand_stat *found = NULL;
+    for (unsigned i = 0; i < chain->current; i++)
+        if (chain->steps[i].kind == ERRAND_STEP_STAT && chain->steps[i].file == step->file &&
+            chain->steps[i].result >= 0 && chain->steps[i].stat)
+            found = chain->steps[i].stat;
+    call->flags = step->mode;
+    return use_file(g, step->file, index, &call->file) && use_file(g, step->to, index, &call->to) &&
+           (!found || keep(g, found, sizeof *found, &call->value));
 }
 
 static bool add_attribute(struct gathering *g, const struct step *step, struct run_call *call)
@@ -225,7 +242,10 @@ static bool describe(struct gathering *g, struct step *step, struct run_call *ca
         return false;
     switch ((enum errand_step_kind)step->kind) {
     case ERRAND_STEP_OPEN: return add_open(g, step, call, index);
-    case ERRAND_STEP_STAT: return keep(g, NULL, sizeof(struct errand_stat), &call->value);
+    case ERRAND_STEP_COPY_METADATA: return add_metadata(g, step, call, index);
+    case ERRAND_STEP_STAT:
+        call->flags = step->flags & (ERRAND_REGULAR | ERRAND_ONE_LINK);
+        return keep(g, NULL, sizeof(struct errand_stat), &call->value);
     case ERRAND_STEP_LOAD:
         call->kind = ERRAND_STEP_READ;
         return step->buffer && add_read(g, step, call); /* else its size is not known yet */

@@ -114,6 +114,51 @@ enum chain_next sleep_next(errand_chain *chain, struct step *step)
     return CHAIN_GO_ON;
 }
 
+static bool take_token(errand_chain *chain)
+{
+    bool resumed = chain->resumed;
+    chain->resumed = false;
+    return resumed;
+}
+
+enum chain_next await_next(errand_chain *chain, struct step *step)
+{
+    if (!chain->resumed && chain->stopped && !step->function)
+        step_failed(chain, chain->stopped);
+    if (!chain->resumed && chain->stopped && step->function && !(step->flags & STEP_PAUSED)) {
+        step->flags |= STEP_PAUSED;
+        chain->in_call = 1;
+        chain->context->in_call++;
+        step->function(chain, step->context);
+        chain->context->in_call--;
+        chain->in_call = 0;
+    }
+    if (chain->state != CHAIN_RUNNING)
+        return CHAIN_GO_ON;
+    if (!take_token(chain))
+        return CHAIN_WAITS;
+    chain->moved += chain->resume_bytes;
+    if (chain->stopped || chain->resume_result < 0)
+        step_failed(chain, chain->stopped ? chain->stopped : (int)chain->resume_result);
+    else
+        step_done(chain, chain->resume_result);
+    return CHAIN_GO_ON;
+}
+
+enum chain_next list_next(errand_chain *chain, struct step *step)
+{
+    if (step->flags & STEP_PAUSED) {
+        if (!take_token(chain))
+            return CHAIN_WAITS;
+        step->flags &= (uint8_t)~STEP_PAUSED;
+        if (chain->resume_result < 0) {
+            step_failed(chain, (int)chain->resume_result);
+            return CHAIN_GO_ON;
+        }
+    }
+    return plan_on_worker(chain);
+}
+
 /* A socket that an accept or a connect made is the chain's. */
 void took_socket(errand_chain *chain, struct step *step)
 {

@@ -84,6 +84,8 @@ void chain_start(errand_chain *chain)
 
 int64_t chain_due(const errand_chain *chain)
 {
+    if (chain->stopped)
+        return HEAP_NEVER; /* it was told already */
     int64_t due = chain->deadline ? chain->deadline : HEAP_NEVER;
     if (chain->stall_ns && chain->progressed + chain->stall_ns < due)
         due = chain->progressed + chain->stall_ns;
@@ -164,7 +166,9 @@ static bool has_operands(errand_chain *chain, const struct step *step)
     switch ((enum errand_step_kind)step->kind) {
     case ERRAND_STEP_SENDFILE:
     case ERRAND_STEP_RECEIVE_FILE:
-    case ERRAND_STEP_COPY: return is_open(chain, step, step->file) && is_open(chain, step, step->to);
+    case ERRAND_STEP_COPY:
+    case ERRAND_STEP_COPY_METADATA: return is_open(chain, step, step->file) && is_open(chain, step, step->to);
+    case ERRAND_STEP_OPEN: return !(step->flags & STEP_LIKE) || is_open(chain, step, step->to);
     case ERRAND_STEP_SEND:
     case ERRAND_STEP_RECEIVE:
     case ERRAND_STEP_SHUTDOWN: return is_open(chain, step, step->socket);
@@ -213,6 +217,8 @@ static enum chain_next step_next(errand_chain *chain, struct step *step)
     case ERRAND_STEP_CONNECT: return connect_next(chain, step);
     case ERRAND_STEP_POLL: return poll_next(chain, step);
     case ERRAND_STEP_SLEEP: return sleep_next(chain, step);
+    case ERRAND_STEP_AWAIT: return await_next(chain, step);
+    case ERRAND_STEP_LIST: return list_next(chain, step);
     case ERRAND_STEP_WRITE:
     case ERRAND_STEP_SYNC:
     case ERRAND_STEP_TRUNCATE:
@@ -225,7 +231,7 @@ static enum chain_next step_next(errand_chain *chain, struct step *step)
     case ERRAND_STEP_SET_ATTRIBUTE:
     case ERRAND_STEP_LIST_ATTRIBUTES:
     case ERRAND_STEP_REMOVE_ATTRIBUTE:
-    case ERRAND_STEP_LIST:
+    case ERRAND_STEP_COPY_METADATA:
     case ERRAND_STEP_RENAME:
     case ERRAND_STEP_LINK:
     case ERRAND_STEP_LINK_FILE:
@@ -265,7 +271,7 @@ enum chain_next chain_next(errand_chain *chain)
     while (chain->state == CHAIN_RUNNING) {
         if (chain->current >= chain->steps_count) {
             chain->state = CHAIN_ENDING;
-        } else if (chain->stopped) {
+        } else if (chain->stopped && chain->steps[chain->current].kind != ERRAND_STEP_AWAIT) {
             step_failed(chain, chain->stopped);
         } else {
             enum chain_next next = step_next(chain, &chain->steps[chain->current]);
@@ -302,7 +308,10 @@ static void took_stat(errand_chain *chain, struct step *step)
         return;
     }
     learn(chain_file(chain, step), chain->op.stat);
-    if (step->kind == ERRAND_STEP_STAT)
+    int error = step->kind == ERRAND_STEP_STAT ? run_expects(step->flags, chain->op.stat) : 0;
+    if (error < 0)
+        step_failed(chain, error);
+    else if (step->kind == ERRAND_STEP_STAT)
         step_done(chain, (int64_t)chain->op.stat->bytes);
 }
 

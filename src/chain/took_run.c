@@ -99,10 +99,11 @@ static bool is_dots(const char *name)
     return name[0] == '.' && (name[1] == 0 || (name[1] == '.' && name[2] == 0));
 }
 
-/* Returns 0, 1 or the caller's error. */
+/* Returns 0, 1, ERRAND_PAUSE or the caller's error. */
 static int tell_entries(errand_chain *chain, struct step *step, size_t bytes)
 {
     int result = 0;
+    bool pauses = false;
     int64_t told = (int64_t)so_far(step);
     chain->in_call = 1;
     chain->context->in_call++;
@@ -114,11 +115,17 @@ static int tell_entries(errand_chain *chain, struct step *step, size_t bytes)
         struct errand_entry what = {.name = entry->name, .inode = entry->inode, .type = entry->type};
         result = step->entry(chain, &what, step->context);
         told++;
+        if (result == ERRAND_PAUSE) {
+            pauses = true;
+            result = 0;
+        }
     }
     chain->context->in_call--;
     chain->in_call = 0;
     step->result = told;
-    return result == 0 ? chain->sticky : result;
+    if (result == 0)
+        result = chain->sticky;
+    return result == 0 && pauses ? ERRAND_PAUSE : result;
 }
 
 static void took_list(errand_chain *chain, struct step *step, const struct run_call *call)
@@ -131,8 +138,10 @@ static void took_list(errand_chain *chain, struct step *step, const struct run_c
     chain_buffer_free(chain);
     if (result < 0)
         step_failed(chain, result);
-    else if (result > 0 || call->result == 0)
+    else if (result == 1 || call->result == 0)
         step_done(chain, step->result);
+    else if (result == ERRAND_PAUSE)
+        step->flags |= STEP_PAUSED;
 }
 
 /* It could not be taken from its worker: a chain that was ended meanwhile ends here. */

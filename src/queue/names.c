@@ -64,6 +64,8 @@ const char *errand_step_name(unsigned step_kind)
         [ERRAND_STEP_WORK] = "work",
         [ERRAND_STEP_REPLACE] = "replace",
         [ERRAND_STEP_LOAD] = "load",
+        [ERRAND_STEP_COPY_METADATA] = "copy metadata",
+        [ERRAND_STEP_AWAIT] = "await",
     };
     return step_kind < sizeof names / sizeof names[0] && names[step_kind] ? names[step_kind] : "unknown step";
 }

@@ -173,9 +173,17 @@ static void bring_back(errand_queue *queue)
         while ((op = queue->backend->ops->next(queue->backend)))
             queue_took(queue, op);
     }
-    while (!list_is_empty(&queue->ready))
-        queue_drop_event(queue,
-                         container_of(container_of(queue->ready.next, struct op, node), struct errand_chain, op));
+}
+
+/* Those who were told of a chain's end may have let another go on, which waited for it. */
+static void drop_events(errand_queue *queue)
+{
+    do {
+        bring_back(queue);
+        while (!list_is_empty(&queue->ready))
+            queue_drop_event(queue,
+                             container_of(container_of(queue->ready.next, struct op, node), struct errand_chain, op));
+    } while (queue->operations > 0 || !list_is_empty(&queue->runnable));
 }
 
 /* The ledger is empty. What is stuck in the kernel keeps its transfer buffers, and nothing else. */
@@ -195,8 +203,9 @@ int errand_queue_close(errand_queue *queue)
     if (!queue_is_ours(queue) || queue->context.in_call)
         return -EPERM;
     queue_recycle_lent(queue);
+    queue->closing = true;
     stop_everything(queue);
-    bring_back(queue);
+    drop_events(queue);
     queue_remove_roots(queue);
     queue->backend->ops->wait(queue->backend, 0); /* cancellations and closes that are still to be issued */
     uint32_t left = queue->backend->ops->close(queue->backend, queue->close_grace_ns);

@@ -65,6 +65,7 @@ struct errand_queue {
     } * lent;            /* received data that the caller sees until the next wait */
     uint32_t messages;   /* limit of each post source */
     struct outer *outer; /* another event loop's view of it; NULL: nobody asked for one */
+    bool closing;
     int64_t close_grace_ns;
     char reason[192];
 };
@@ -97,6 +98,8 @@ bool queue_has_work(errand_queue *queue);
 /* The buffer goes back when the caller waits again. */
 void queue_lend(errand_queue *queue, void *buffer, bool allocated);
 void queue_recycle_lent(errand_queue *queue);
+/* Takes the event of an ended chain to who wants it. Returns false: that is not the caller. */
+bool queue_take_event(errand_queue *queue, errand_chain *chain, struct errand_event *event);
 void queue_drop_event(errand_queue *queue, errand_chain *chain);
 /* Has a worker close the descriptor of a file that may make it wait. */
 void queue_close_later(errand_queue *queue, int fd, uint32_t lane);

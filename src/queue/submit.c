@@ -10,6 +10,8 @@ int errand_chain_new(errand_queue *queue, errand_chain **out)
         return -EINVAL;
     if (!queue_is_ours(queue))
         return -EPERM;
+    if (queue->closing)
+        return -ECANCELED;
     errand_chain *chain = slab_take(&queue->chains);
     if (!chain)
         return -EAGAIN;
@@ -84,6 +86,7 @@ int errand_submit(errand_chain *chain, const struct errand_submit *given, errand
         return result;
     }
     chain->user_data = options->user_data;
+    chain->ended = options->ended;
     if (id)
         *id = slab_handle(&queue->chains, chain);
     begin(queue, chain);
@@ -102,6 +105,25 @@ int errand_cancel(errand_queue *queue, errand_id id)
         return -ENOENT;
     queue_stop_chain(queue, chain, -ECANCELED);
     queue_touch(queue);
+    return 0;
+}
+
+int errand_resume(errand_queue *queue, errand_id id, int64_t result, uint64_t bytes)
+{
+    if (!queue)
+        return -EINVAL;
+    if (!queue_is_ours(queue))
+        return -EPERM;
+    errand_chain *chain = slab_find(&queue->chains, id);
+    if (!chain || chain->state == CHAIN_DESCRIBED)
+        return -ENOENT;
+    if (chain->resumed)
+        return -EALREADY;
+    chain->resumed = true;
+    chain->resume_result = result;
+    chain->resume_bytes = bytes;
+    if (!chain->op.in_flight && !chain->in_call && chain->state == CHAIN_RUNNING)
+        queue_go_on_later(queue, chain);
     return 0;
 }
 

@@ -98,14 +98,21 @@ static void expire(errand_queue *queue)
     }
 }
 
-static void take_event(errand_queue *queue, errand_chain *chain, struct errand_event *event)
+bool queue_take_event(errand_queue *queue, errand_chain *chain, struct errand_event *event)
 {
     chain_event(chain, event);
     if (event->data)
         queue_lend(queue, (void *)event->data, true);
     event->id = slab_handle(&queue->chains, chain);
+    void (*ended)(const struct errand_event *) = chain->ended;
     chain_release(chain);
     slab_free(&queue->chains, chain);
+    if (!ended)
+        return true;
+    queue->context.in_call++;
+    ended(event);
+    queue->context.in_call--;
+    return false;
 }
 
 void queue_drop_event(errand_queue *queue, errand_chain *chain)
@@ -113,8 +120,7 @@ void queue_drop_event(errand_queue *queue, errand_chain *chain)
     struct errand_event event;
     list_remove(&chain->op.node);
     uint32_t lane = chain->hand_over >= 0 ? chain->steps[chain->hand_over].lane : 0;
-    take_event(queue, chain, &event);
-    if (event.fd >= 0)
+    if (queue_take_event(queue, chain, &event) && event.fd >= 0)
         queue_close_later(queue, event.fd, lane);
 }
 
@@ -132,20 +138,22 @@ static bool deliver(errand_queue *queue, struct errand_event *event)
 {
     struct op *op = container_of(list_take(&queue->ready), struct op, node);
     if (op->owner == OWNER_CHAIN) {
-        take_event(queue, container_of(op, struct errand_chain, op), event);
-        return true;
+        return queue_take_event(queue, container_of(op, struct errand_chain, op), event);
     }
     errand_source *source = container_of(op, struct errand_source, op);
     *event = (struct errand_event){.user_data = source->user_data, .step = -1, .fd = -1};
     return source->type->event(source, event);
 }
 
+/* How many chains may end without an event before others get their turn. */
+#define SILENT_ENDS 64
+
 /* One operation is taken in for each event, so that neither who has many events nor who asks for few at a time keeps
  * others from theirs. */
 static unsigned collect(errand_queue *queue, struct errand_event *events, unsigned max)
 {
     unsigned n = 0;
-    while (n < max && queue->lent_count < queue->lent_limit) {
+    for (unsigned turns = 0; n < max && turns < n + SILENT_ENDS && queue->lent_count < queue->lent_limit; turns++) {
         struct op *op = queue->backend->ops->next(queue->backend);
         if (op)
             queue_took(queue, op);

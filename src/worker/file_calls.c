@@ -23,9 +23,12 @@ static bool is_out_of_resources(int error)
 
 static int64_t open_file(struct file_run *run, struct run_call *call)
 {
+    int mode = call->like ? run_mode_like(run, call->to) : (int)call->mode;
+    if (mode < 0)
+        return mode;
     int fd = -ENOENT;
     do {
-        fd = run_open(run, call->place, call->path, (int)call->flags, call->mode);
+        fd = run_open(run, call->place, call->path, (int)call->flags, (unsigned)mode);
         if (fd >= 0 || fd == RUN_CROSSES || is_out_of_resources(fd) || call->choice + 1 >= call->choices)
             break;
         call->choice++;
@@ -34,6 +37,12 @@ static int64_t open_file(struct file_run *run, struct run_call *call)
     } while (true);
     run->files[call->file].fd = fd < 0 ? -1 : fd;
     return fd;
+}
+
+static int64_t look(int fd, const struct run_call *call)
+{
+    int result = stat_of(fd, call->value);
+    return result < 0 ? result : run_expects(call->flags, call->value);
 }
 
 static int64_t close_file(struct file_run *run, const struct run_call *call, int64_t fault)
@@ -190,11 +199,12 @@ int64_t run_call(struct file_run *run, struct run_call *call)
     int fd = run->files[call->file].fd;
     switch ((enum errand_step_kind)call->kind) {
     case ERRAND_STEP_OPEN: return open_file(run, call);
-    case ERRAND_STEP_STAT: return stat_of(fd, call->value);
+    case ERRAND_STEP_STAT: return look(fd, call);
     case ERRAND_STEP_READ:
     case ERRAND_STEP_WRITE: return move_bytes(run, call);
     case ERRAND_STEP_CLOSE: return close_file(run, call, fault);
     case ERRAND_STEP_COPY: return run_copy(run, call);
+    case ERRAND_STEP_COPY_METADATA: return run_metadata(run, call);
     case ERRAND_STEP_LIST: return list_directory(run, call);
     case ERRAND_STEP_WORK: return call->work(call->context);
     case ERRAND_STEP_RENAME:

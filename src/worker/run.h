@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A run on a worker: run.c has its course, file_calls.c the calls on open files, name_calls.c those on names. */
+/* A run on a worker: run.c has its course, file_calls.c the calls on open files, name_calls.c those on names,
+ * copy.c and metadata.c those on two files. */
 #ifndef WORKER_RUN_H
 #define WORKER_RUN_H
 
@@ -21,7 +22,7 @@ void run_drop_places(struct file_run *run);
 /* Closes its duplicates of the caller's files, and its own files too. May wait. */
 void run_drop_files(struct file_run *run, bool own);
 
-/* ---- among the three files */
+/* ---- among these files */
 
 /* The path of a call led onto another mount: see run->crossing. No errno. */
 #define RUN_CROSSES (-5000)
@@ -44,5 +45,12 @@ int run_open(struct file_run *run, unsigned place, const char *path, int flags, 
 int64_t run_call(struct file_run *run, struct run_call *call);
 int64_t run_name_call(struct file_run *run, struct run_call *call);
 int64_t run_copy(struct file_run *run, struct run_call *call);
+int64_t run_metadata(struct file_run *run, struct run_call *call);
+
+/* What the run found when it looked at this file of its; NULL: it has not. */
+const struct errand_stat *run_found(const struct file_run *run, unsigned file);
+
+/* The permissions with which to create a file that is to become like this one of the run's, or a negative errno. */
+int run_mode_like(const struct file_run *run, unsigned file);
 
 #endif

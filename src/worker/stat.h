@@ -44,6 +44,8 @@ static inline int stat_of(int fd, struct errand_stat *out)
         .user = st.st_uid,
         .group = st.st_gid,
         .block_size = (uint32_t)st.st_blksize,
+        .accessed_ns = nanoseconds(&st.st_atim),
+        .special = st.st_rdev,
     };
     return 0;
 }

@@ -147,6 +147,13 @@ static const char *append(struct scene *s, errand_chain *chain, unsigned kind, i
         *step = errand_step_load(chain, file, 100);
         *result = 100;
         return "write_jobs";
+    case ERRAND_STEP_COPY_METADATA:
+        *step = errand_step_copy_metadata(chain, slot, file, ERRAND_MODE | ERRAND_TIMES);
+        return "trees";
+    case ERRAND_STEP_AWAIT:
+        *step = errand_step_await(chain, NULL, NULL);
+        *result = 7;
+        return "trees";
     case ERRAND_STEP_WORK:
         *step = errand_step_work(chain, seven, NULL);
         *result = 7;
@@ -186,7 +193,9 @@ static void run_kind(struct scene *s, enum errand_backend backend, unsigned kind
         FAIL("%s is not tested on %s", errand_step_name(kind), harness_backend_name(backend));
         errand_chain_drop(chain);
     } else {
-        submit(chain, NULL, 0);
+        errand_id id = submit(chain, NULL, 0);
+        if (kind == ERRAND_STEP_AWAIT)
+            CHECK_INT(errand_resume(s->queue, id, 7, 0), 0);
         struct errand_event event = next_event(s->queue);
         CHECK_INT(event.error, 0);
         CHECK_INT(event.step, -1);
@@ -215,6 +224,6 @@ TEST_EACH_BACKEND(none_is_missing)
         harness_at("%s", errand_step_name(kind));
         run_kind(&s, backend, kind);
     }
-    CHECK_INT(kind, ERRAND_STEP_LOAD + 1); /* the last one has a name, too */
+    CHECK_INT(kind, ERRAND_STEP_AWAIT + 1); /* the last one has a name, too */
     close_queue(s.queue);
 }

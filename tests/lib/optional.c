@@ -97,6 +97,8 @@ static int append_failing(struct scene *s, errand_chain *chain, unsigned kind, i
     case ERRAND_STEP_WORK: s->index = errand_step_work(chain, fail_work, NULL); return -ENOTTY;
     case ERRAND_STEP_REPLACE: s->index = errand_step_replace(chain, slot, place, "none/x"); return -ENOENT;
     case ERRAND_STEP_LOAD: s->index = errand_step_load(chain, slot, 10); return -EFBIG;
+    case ERRAND_STEP_COPY_METADATA: s->index = errand_step_copy_metadata(chain, closed, file, ERRAND_MODE); return -EBADF;
+    case ERRAND_STEP_AWAIT:
     case ERRAND_STEP_SLEEP: return 0;
     }
     return 0;
@@ -165,7 +167,7 @@ TEST_EACH_BACKEND(each_kind_fails)
             CHECK_INT(stats.transfer_bytes, 0);
         }
     }
-    CHECK_INT(tried, 39);
+    CHECK_INT(tried, 40);
     end_scene(&s);
 }
 
