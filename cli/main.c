@@ -12,6 +12,8 @@
 static const char usage[] = "Usage: errand COMMAND [OPTION]...\n"
                             "Whole asynchronous I/O jobs for Linux.\n"
                             "\n"
+                            "  errand copy SRC DST   copy a directory with all that is in it (errand copy --help)\n"
+                            "  errand remove DIR     remove a directory with all that is in it (errand remove --help)\n"
                             "  errand serve [DIR]    serve the files of a directory by HTTP (errand serve --help)\n"
                             "  errand --version      print the version\n"
                             "  errand --help         print this\n";
@@ -39,6 +41,10 @@ int main(int argc, char **argv)
     if (fill_standard_descriptors() != 0)
         return EXIT_BAD;
     const char *command = argc > 1 ? argv[1] : "";
+    if (strcmp(command, "copy") == 0)
+        return cli_copy(argc - 1, argv + 1);
+    if (strcmp(command, "remove") == 0)
+        return cli_remove(argc - 1, argv + 1);
     if (strcmp(command, "serve") == 0)
         return cli_serve(argc - 1, argv + 1);
     if (strcmp(command, "--version") == 0 || strcmp(command, "-V") == 0) {

@@ -47,9 +47,9 @@ extern "C" {
 
 #define ERRAND_MICROSECOND INT64_C(1000)
 #define ERRAND_MILLISECOND INT64_C(1000000)
-#define ERRAND_SECOND INT64_C(1000000000)
-#define ERRAND_FOREVER INT64_C(-1) /* errand_queue_wait(): no time limit */
-#define ERRAND_TO_END INT64_C(-1)  /* a length: up to the end of the file */
+#define ERRAND_SECOND      INT64_C(1000000000)
+#define ERRAND_FOREVER     INT64_C(-1) /* errand_queue_wait(): no time limit */
+#define ERRAND_TO_END      INT64_C(-1) /* a length: up to the end of the file */
 
 typedef struct errand_queue errand_queue;
 typedef struct errand_chain errand_chain;
@@ -73,22 +73,22 @@ enum errand_backend {
 
 /* Limits and choices of a queue. A member that is 0 takes its default. */
 struct errand_queue_options {
-    size_t size;               /* sizeof(struct errand_queue_options) */
+    size_t size; /* sizeof(struct errand_queue_options) */
     enum errand_backend backend;
-    uint32_t chains;           /* chains described or under way at once; default 4096, at most 1048576 */
-    uint32_t chain_steps;      /* steps in one chain; default 12, at most 64 */
-    uint32_t sources;          /* sources at once; default 65536 */
-    uint32_t workers;          /* worker threads; default 64, at most 1024. A device whose lane has no worker yet gets
+    uint32_t chains;          /* chains described or under way at once; default 4096, at most 1048576 */
+    uint32_t chain_steps;     /* steps in one chain; default 12, at most 64 */
+    uint32_t sources;         /* sources at once; default 65536 */
+    uint32_t workers;         /* worker threads; default 64, at most 1024. A device whose lane has no worker yet gets
                                   its first one beyond this number, so that full lanes cannot shut out another */
-    uint32_t lane_workers;     /* of these at most so many for one device; default 16 */
-    uint32_t receive_buffers;  /* buffers for arriving data; a power of two, default 128, at most 32768 */
-    uint32_t receive_size;     /* bytes in each; default 4096, at most 1 MiB */
-    uint32_t messages;         /* posted messages waiting, for each post source; default 1024 */
-    uint64_t transfer_memory;  /* bytes of the library's own transfer buffers beyond which a chain gets no more than
+    uint32_t lane_workers;    /* of these at most so many for one device; default 16 */
+    uint32_t receive_buffers; /* buffers for arriving data; a power of two, default 128, at most 32768 */
+    uint32_t receive_size;    /* bytes in each; default 4096, at most 1 MiB */
+    uint32_t messages;        /* posted messages waiting, for each post source; default 1024 */
+    uint64_t transfer_memory; /* bytes of the library's own transfer buffers beyond which a chain gets no more than
                                   16 KiB at a time; default 64 MiB, at least 1 MiB */
-    int64_t close_grace_ns;    /* how long errand_queue_close() waits for file operations; default 1 s */
-    char *why;                 /* if not NULL: receives text on the choice of backend, also when the call fails */
-    size_t why_size;           /* its size, the final NUL included */
+    int64_t close_grace_ns;   /* how long errand_queue_close() waits for file operations; default 1 s */
+    char *why;                /* if not NULL: receives text on the choice of backend, also when the call fails */
+    size_t why_size;          /* its size, the final NUL included */
 };
 
 /*
@@ -171,16 +171,16 @@ ERRAND_API int errand_queue_fd(errand_queue *queue);
 /* What a queue holds now. Every figure returns to 0 when nothing is under way (threads: they end when idle). */
 struct errand_stats {
     size_t size;
-    uint32_t chains;          /* described, under way, or ended with an event not yet fetched */
+    uint32_t chains; /* described, under way, or ended with an event not yet fetched */
     uint32_t sources;
-    uint32_t operations;      /* handed to the kernel or to a worker and not back */
-    uint32_t files_waiting;   /* runs of file steps waiting for a worker */
-    uint32_t stuck;           /* file operations whose chain has ended without them */
-    uint32_t descriptors;     /* opened by chains (workers' and direct ones too), neither closed nor handed over */
-    uint32_t threads;         /* worker threads now */
-    uint64_t transfer_bytes;  /* of transfer buffers in use */
-    uint64_t inline_runs;     /* since opening: file runs done on the queue's thread, shown not to wait */
-    uint64_t worker_runs;     /* since opening: file runs handed to workers */
+    uint32_t operations;     /* handed to the kernel or to a worker and not back */
+    uint32_t files_waiting;  /* runs of file steps waiting for a worker */
+    uint32_t stuck;          /* file operations whose chain has ended without them */
+    uint32_t descriptors;    /* opened by chains (workers' and direct ones too), neither closed nor handed over */
+    uint32_t threads;        /* worker threads now */
+    uint64_t transfer_bytes; /* of transfer buffers in use */
+    uint64_t inline_runs;    /* since opening: file runs done on the queue's thread, shown not to wait */
+    uint64_t worker_runs;    /* since opening: file runs handed to workers */
 };
 
 /* Fills in *stats. Returns 0, -EINVAL, -E2BIG, -EPERM. */
@@ -189,7 +189,7 @@ ERRAND_API int errand_queue_stats(errand_queue *queue, struct errand_stats *stat
 /* ----------------------------------------------------------------------------------------------- roots */
 
 /* errand_root_add(): */
-#define ERRAND_ONE_MOUNT 1u  /* a path that leads onto another mount fails with -EXDEV */
+#define ERRAND_ONE_MOUNT  1u /* a path that leads onto another mount fails with -EXDEV */
 #define ERRAND_UNCONFINED 2u /* paths may lead out of it, as those of a plain descriptor: for paths that are your own */
 
 /*
@@ -281,7 +281,7 @@ ERRAND_API void errand_chain_drop(errand_chain *chain);
  *
  * An offset or a length may be ERRAND_RESULT(n): the result that step n will have had, its size for a stat.
  */
-#define ERRAND_SLOT(step) (-1000 - (step))
+#define ERRAND_SLOT(step)   (-1000 - (step))
 #define ERRAND_RESULT(step) (INT64_MIN + (step))
 
 /*
@@ -293,28 +293,28 @@ ERRAND_API void errand_chain_drop(errand_chain *chain);
 ERRAND_API int errand_step_open(errand_chain *chain, int dir_fd, const char *path, int flags, unsigned mode);
 
 struct errand_stat {
-    uint64_t bytes;    /* size of the file */
-    uint64_t blocks;   /* of 512 bytes */
+    uint64_t bytes;                  /* size of the file */
+    uint64_t blocks;                 /* of 512 bytes */
     int64_t modified_ns, changed_ns; /* of the real-time clock */
     uint64_t device, inode;
     uint32_t mode, links, user, group;
     uint32_t block_size; /* the filesystem's unit of allocation, as st_blksize */
     int64_t accessed_ns;
-    uint64_t special;    /* which device a device node is, as st_rdev */
+    uint64_t special; /* which device a device node is, as st_rdev */
 };
 
 /* Looks at an open file. *out, unless NULL, is filled in before the next step. Result: the size in bytes. */
 ERRAND_API int errand_step_stat(errand_chain *chain, int file, struct errand_stat *out);
 
-#define ERRAND_REGULAR 1u  /* expect: a regular file; others fail with -EISDIR or -ESPIPE */
+#define ERRAND_REGULAR  1u /* expect: a regular file; others fail with -EISDIR or -ESPIPE */
 #define ERRAND_ONE_LINK 2u /* expect: a file with more names than one fails with -EMLINK */
 
 /* Looks at an open file, as errand_step_stat() does, and fails if it is not what is expected. */
 ERRAND_API int errand_step_expect(errand_chain *chain, int file, unsigned expected, struct errand_stat *out);
 
 #define ERRAND_EXACT 1u /* an end of file or stream before `length` bytes is an error: -ENODATA */
-#define ERRAND_SOME 2u  /* receive: done when anything has arrived */
-#define ERRAND_MORE 4u  /* send, sendfile: more follows at once (MSG_MORE) */
+#define ERRAND_SOME  2u /* receive: done when anything has arrived */
+#define ERRAND_MORE  4u /* send, sendfile: more follows at once (MSG_MORE) */
 
 /*
  * Reads length bytes at offset into buffer, fewer only at the end of the file. Regular files and block devices;
@@ -411,16 +411,16 @@ ERRAND_API int errand_step_chmod(errand_chain *chain, int file, unsigned mode);
 /* Sets owner and group; UINT32_MAX leaves it as it is. Also of what was opened with O_PATH | O_NOFOLLOW, a symlink. */
 ERRAND_API int errand_step_chown(errand_chain *chain, int file, uint32_t user, uint32_t group);
 
-#define ERRAND_TIME_NOW INT64_MAX
+#define ERRAND_TIME_NOW  INT64_MAX
 #define ERRAND_TIME_KEEP (INT64_MAX - 1)
 
 /* Sets the times of access and modification, in ns of the real-time clock, to now, or leaves them. Also of a symlink,
  * as above. */
 ERRAND_API int errand_step_utimes(errand_chain *chain, int file, int64_t accessed_ns, int64_t modified_ns);
 
-#define ERRAND_OWNER 1u
-#define ERRAND_MODE 2u
-#define ERRAND_TIMES 4u
+#define ERRAND_OWNER      1u
+#define ERRAND_MODE       2u
+#define ERRAND_TIMES      4u
 #define ERRAND_ATTRIBUTES 8u
 
 /*
@@ -448,7 +448,7 @@ ERRAND_API int errand_step_remove_attribute(errand_chain *chain, int file, const
 struct errand_entry {
     const char *name; /* valid during the call */
     uint64_t inode;
-    uint8_t type;     /* DT_REG, DT_DIR, ... of readdir(3); DT_UNKNOWN: the filesystem does not say */
+    uint8_t type; /* DT_REG, DT_DIR, ... of readdir(3); DT_UNKNOWN: the filesystem does not say */
 };
 
 #define ERRAND_PAUSE 2 /* what an errand_list may return */
@@ -467,11 +467,10 @@ ERRAND_API int errand_step_list(errand_chain *chain, int file, errand_list entry
  *      symlink is meant itself, not what it points to. */
 
 /* Renames; flags as in renameat2(2). */
-ERRAND_API int errand_step_rename(errand_chain *chain, int from_dir_fd, const char *from, int to_dir_fd,
-                                  const char *to, unsigned flags);
+ERRAND_API int errand_step_rename(errand_chain *chain, int from_dir_fd, const char *from, int to_dir_fd, const char *to,
+                                  unsigned flags);
 /* Gives a file a second name. */
-ERRAND_API int errand_step_link(errand_chain *chain, int from_dir_fd, const char *from, int to_dir_fd,
-                                const char *to);
+ERRAND_API int errand_step_link(errand_chain *chain, int from_dir_fd, const char *from, int to_dir_fd, const char *to);
 /* Gives an open file, perhaps one of O_TMPFILE, a name. Needs /proc. */
 ERRAND_API int errand_step_link_file(errand_chain *chain, int file, int dir_fd, const char *path);
 #define ERRAND_TEMPORARY ".errand-" /* how the temporary names begin that a killed process may have left */
@@ -577,10 +576,10 @@ ERRAND_API int errand_chain_choice(const errand_chain *chain, int step);
 
 struct errand_submit {
     size_t size;
-    void *user_data;     /* comes back in the event */
-    int64_t timeout_ns;  /* deadline for the whole chain, from now: -ETIMEDOUT on any filesystem and any peer */
-    int64_t stall_ns;    /* ends it, -ETIMEDOUT, when for so long no step ended and no byte moved */
-    uint64_t bytes_per_second; /* what it sends and receives on sockets is slowed down to this; 0: no limit */
+    void *user_data;           /* comes back in the event */
+    int64_t timeout_ns;        /* deadline for the whole chain, from now: -ETIMEDOUT on any filesystem and any peer */
+    int64_t stall_ns;          /* ends it, -ETIMEDOUT, when for so long no step ended and no byte moved */
+    uint64_t bytes_per_second; /* on sockets: it is slowed down to this; 0: no limit */
     /* Unless NULL, called on the queue's thread within errand_queue_wait() with what would have been the event, in its
      * place; within errand_queue_close() too. It may submit chains; it must not wait or close the queue. */
     void (*ended)(const struct errand_event *event);
@@ -608,9 +607,9 @@ ERRAND_API int errand_resume(errand_queue *queue, errand_id id, int64_t result, 
 
 struct errand_progress {
     size_t size;
-    int32_t step;       /* the one under way */
+    int32_t step; /* the one under way */
     uint32_t step_kind;
-    uint64_t bytes;     /* moved by the whole chain until now */
+    uint64_t bytes; /* moved by the whole chain until now */
 };
 
 /* How far a chain is. Fills in *progress. Returns 0; -ENOENT as errand_cancel(); -EINVAL, -E2BIG, -EPERM. */
@@ -626,14 +625,14 @@ enum errand_finish {
 /* Sends a range of a file, after a head, to a socket: open, sendfile, close. */
 struct errand_send_file {
     size_t size;
-    int dir_fd;           /* a root, a descriptor, or AT_FDCWD */
+    int dir_fd; /* a root, a descriptor, or AT_FDCWD */
     int socket;
     const char *path;
     int64_t offset;
-    int64_t length;       /* or ERRAND_TO_END */
-    const void *head;     /* goes out before the range, in one piece with a small one; NULL: none */
+    int64_t length;   /* or ERRAND_TO_END */
+    const void *head; /* goes out before the range, in one piece with a small one; NULL: none */
     size_t head_length;
-    unsigned flags;       /* ERRAND_EXACT, ERRAND_MORE */
+    unsigned flags; /* ERRAND_EXACT, ERRAND_MORE */
     enum errand_finish finish;
     int64_t timeout_ns, stall_ns;
     void *user_data;
@@ -646,10 +645,10 @@ ERRAND_API int errand_send_file(errand_queue *queue, const struct errand_send_fi
 struct errand_read_file {
     size_t size;
     int dir_fd;
-    unsigned flags;       /* ERRAND_EXACT */
+    unsigned flags; /* ERRAND_EXACT */
     const char *path;
     void *buffer;
-    size_t length;        /* at most so many bytes; event.bytes says how many */
+    size_t length; /* at most so many bytes; event.bytes says how many */
     int64_t offset;
     enum errand_finish finish;
     int64_t timeout_ns, stall_ns;
@@ -740,6 +739,77 @@ struct errand_receive_file {
 
 /* Submits it. event.bytes: written. Errors as errand_submit(), -EAGAIN. */
 ERRAND_API int errand_receive_file(errand_queue *queue, const struct errand_receive_file *job, errand_id *id);
+
+/*
+ * Jobs on whole trees are many chains: one, that of the id, stays to give the job's one event, and one for each file or
+ * directory under way. They take `parallel` of the queue's chains, and one more for each directory that is open: some
+ * 8, and their ancestors, with two descriptors each (remove: one); memory does not grow with the tree. They need
+ * chains of 12 steps. When the queue has no chain left they wait for one of their own to end.
+ */
+struct errand_tree_progress {
+    size_t size;
+    uint64_t files, directories; /* done; what is no directory is a file here */
+    uint64_t bytes;              /* copied, in files that are done */
+    uint64_t moving;             /* by errand_tree_update(): and in others */
+    uint64_t errors;
+    const void *job; /* the library's; NULL: it has ended */
+};
+
+/* A part of the job that failed. */
+struct errand_tree_failure {
+    const char *path; /* beginning with the one that the job was given; valid during the call */
+    int32_t error;
+    uint16_t step_kind; /* for errand_step_name(); 0 without one */
+};
+
+/*
+ * Called on the queue's thread, within errand_queue_wait(), for each failure. Returning 0 goes on with the others, a
+ * negative errno stops the job, which ends with the error of its first failure in any case.
+ */
+typedef int (*errand_tree_failed)(const struct errand_tree_failure *failure, void *context);
+
+/*
+ * Copies a file or a directory with all that is in it, as cp -a does: content and holes, modes, owners where permitted,
+ * times, symlinks, FIFOs, sockets and devices, extended attributes, access control lists, and hard links among
+ * what is copied. No symlink is followed, but in `from` and `to` before their last names. `to` must not exist:
+ * nothing is replaced. What was begun when the job fails or is cancelled stays.
+ */
+struct errand_copy_tree {
+    size_t size;
+    int from_dir_fd, to_dir_fd; /* where these begin: descriptors, or AT_FDCWD */
+    const char *from, *to;
+    errand_tree_failed failed;             /* NULL: the first failure stops the job */
+    void *context;                         /* its */
+    struct errand_tree_progress *progress; /* kept up to date until the event, on the queue's thread; or NULL */
+    uint32_t parallel;                     /* files under way at once; default 32 */
+    int64_t timeout_ns;
+    void *user_data;
+};
+
+/* Submits it. event.bytes: of the content of files. Errors as errand_submit(), -EAGAIN, -ENOMEM. */
+ERRAND_API int errand_copy_tree(errand_queue *queue, const struct errand_copy_tree *job, errand_id *id);
+
+/*
+ * Removes a file, or a directory with all that is in it, as rm -rf does. No symlink is followed, but in `path` before
+ * its last name; what is exchanged for a symlink meanwhile is not followed either. What is gone already is no failure.
+ */
+struct errand_remove_tree {
+    size_t size;
+    int dir_fd; /* a descriptor, or AT_FDCWD */
+    uint32_t parallel;
+    const char *path;
+    errand_tree_failed failed;
+    void *context;
+    struct errand_tree_progress *progress;
+    int64_t timeout_ns;
+    void *user_data;
+};
+
+/* Submits it. Errors as errand_submit(), -EAGAIN, -ENOMEM. */
+ERRAND_API int errand_remove_tree(errand_queue *queue, const struct errand_remove_tree *job, errand_id *id);
+
+/* Brings progress->moving up to date. Returns 0, -EINVAL. */
+ERRAND_API int errand_tree_update(errand_queue *queue, struct errand_tree_progress *progress);
 
 /* --------------------------------------------------------------------------------------------- sources */
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What belongs to a file besides its bytes, from one file to another: owner, extended attributes, mode, times; in
- * this order, because a change of the owner takes setuid bits and capabilities away, an access control list changes the mode,
- * and every change of the rest changes a time. What is right already costs no call.
+ * this order, because a change of the owner takes setuid bits and capabilities away, an access control list changes
+ * the mode, and every change of the rest changes a time. What is right already costs no call.
  */
 #include "worker/run.h"
 
