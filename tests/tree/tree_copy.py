@@ -46,8 +46,8 @@ def as_somebody(backend):
     os.mkdir(f'{src}/theirs')
     write(f'{src}/theirs/readable', b'of root')
     os.chmod(f'{src}/theirs/readable', 0o6755)
-    for place, _, names in os.walk(os.fsencode(src)):
-        for name in [*names, b'.']:
+    for place, folders, names in os.walk(os.fsencode(src)):
+        for name in [*folders, *names, b'.']:
             if not place.endswith(b'theirs'):
                 os.chown(os.path.join(place, name), NOBODY, NOBODY, follow_symlinks=False)
     made.times(src)
