@@ -166,9 +166,26 @@ static void took_part(errand_chain *chain, struct step *step, const struct file_
     }
 }
 
+/* What was learnt of the chain's open files, by whichever slot or name, may be so no longer. */
+static void unlearn(errand_chain *chain, unsigned kind)
+{
+    unsigned lost = 0, gained = 0;
+    if (kind == ERRAND_STEP_WRITE || kind == ERRAND_STEP_COPY || kind == ERRAND_STEP_TRUNCATE ||
+        kind == ERRAND_STEP_ALLOCATE)
+        lost = FILE_KNOWN | FILE_COMPACT;
+    else if (kind == ERRAND_STEP_UNLINK || kind == ERRAND_STEP_RENAME)
+        gained = FILE_UNLINKED;
+    else
+        return;
+    for (unsigned i = 0; chain->files > 0 && i < chain->steps_count; i++)
+        if (chain->steps[i].facts & FILE_OPEN)
+            chain->steps[i].facts = (uint16_t)((chain->steps[i].facts & ~lost) | gained);
+}
+
 static void took_call(errand_chain *chain, struct file_run *run, const struct run_call *call)
 {
     struct step *step = &chain->steps[call->step];
+    unlearn(chain, call->kind);
     switch ((enum errand_step_kind)call->kind) {
     case ERRAND_STEP_WORK: took_worked(chain, step, call); return;
     case ERRAND_STEP_OPEN: took_opened(chain, step, run, call); return;

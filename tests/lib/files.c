@@ -238,6 +238,72 @@ TEST_EACH_BACKEND(sizes_modes_owners_times)
     close_queue(queue);
 }
 
+/* A chain that looked at a file and then changed it sends what the file is now, not what it was. */
+TEST_EACH_BACKEND(sends_what_was_written)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    unsigned char *data = make_pattern(300000);
+    int root = add_root(queue, harness_directory(), 0), sockets[2];
+    for (unsigned turn = 0; turn < 3; turn++) { /* by the same slot, by another one, copied */
+        harness_at("turn %u", turn);
+        make_file("file", 8000, seed);
+        make_file("long", 300000, seed);
+        make_pair(PAIR_UNIX, sockets);
+        struct peer peer = {.socket = sockets[1]};
+        errand_chain *chain = new_chain(queue);
+        errand_step_open(chain, root, "file", turn == 0 ? O_RDWR : O_RDONLY, 0);
+        errand_step_stat(chain, ERRAND_SLOT(0), NULL);
+        errand_step_open(chain, root, "file", O_RDWR, 0);
+        errand_step_open(chain, root, "long", O_RDONLY, 0);
+        if (turn < 2)
+            errand_step_write(chain, turn ? ERRAND_SLOT(2) : ERRAND_SLOT(0), data, 300000, 0);
+        else
+            errand_step_copy(chain, ERRAND_SLOT(2), 0, ERRAND_SLOT(3), 0, ERRAND_TO_END, 0);
+        errand_step_sendfile(chain, sockets[0], ERRAND_SLOT(0), 0, ERRAND_TO_END, NULL, 0, 0);
+        submit(chain, NULL, 0);
+        struct errand_event event = next_event_with(queue, &peer);
+        CHECK_EVENT(event, 0, -1, 600000);
+        close(sockets[0]);
+        peer_take_all(&peer);
+        CHECK_INT(peer.length, 300000);
+        CHECK_INT(pattern_check(peer.data, peer.length, seed, 0), peer.length);
+        peer_free(&peer);
+    }
+    free(data);
+    errand_root_remove(queue, root);
+    close_queue(queue);
+}
+
+/* The last close of a file whose name the chain removed frees its blocks, and is a worker's. */
+TEST_EACH_BACKEND(closes_what_it_unlinked_on_a_worker)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    int root = add_root(queue, harness_directory(), 0);
+    for (unsigned turn = 0; turn < 3; turn++) {
+        make_file("file", 8000, seed);
+        make_file("other", 8000, seed);
+        uint64_t before = stats_of(queue).worker_runs;
+        errand_chain *chain = new_chain(queue);
+        errand_step_open(chain, root, "file", O_RDONLY, 0);
+        errand_step_stat(chain, ERRAND_SLOT(0), NULL);
+        if (turn == 1)
+            errand_step_unlink(chain, root, "file");
+        else if (turn == 2)
+            errand_step_rename(chain, root, "other", root, "file", 0);
+        errand_step_sleep(chain, 0); /* a run of its own */
+        errand_step_close(chain, ERRAND_SLOT(0));
+        submit(chain, NULL, 0);
+        struct errand_event event = next_event(queue);
+        CHECK_EVENT(event, 0, -1, 0);
+        uint64_t runs = stats_of(queue).worker_runs - before;
+        harness_at("turn %u: %u runs", turn, (unsigned)runs);
+        if (turn > 0 && stats_of(queue).inline_runs > 0)
+            CHECK(runs >= 2);
+    }
+    errand_root_remove(queue, root);
+    close_queue(queue);
+}
+
 /* Values, lists, sizes asked for, too small a buffer, the largest; of what was opened as a place, too. */
 TEST_EACH_BACKEND(attributes)
 {
