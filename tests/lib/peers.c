@@ -383,3 +383,33 @@ TEST_EACH_BACKEND(full_unix_listener)
     close(local);
     close_queue(queue);
 }
+
+TEST_EACH_BACKEND(progress)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    struct errand_progress progress = {.size = sizeof progress};
+    errand_chain *chain = new_chain(queue);
+    errand_step_mkdir(chain, AT_FDCWD, path_of("d"), 0700);
+    errand_step_sleep(chain, 20 * ERRAND_SECOND);
+    errand_id id = submit(chain, NULL, 0);
+    struct errand_event event;
+    for (unsigned i = 0; i < 3000 && progress.step != 1; i++) {
+        CHECK_INT(errand_queue_wait(queue, &event, 1, ERRAND_MILLISECOND), 0);
+        CHECK_INT(errand_chain_progress(queue, id, &progress), 0);
+    }
+    CHECK_INT(progress.step_kind, ERRAND_STEP_SLEEP);
+    CHECK_INT(progress.bytes, 0);
+    CHECK_INT(errand_chain_progress(queue, id + 1, &progress), -ENOENT);
+    CHECK_INT(errand_chain_progress(queue, id, NULL), -EINVAL);
+    CHECK_INT(errand_chain_progress(NULL, id, &progress), -EINVAL);
+    progress.size--;
+    CHECK_INT(errand_chain_progress(queue, id, &progress), -EINVAL);
+    progress.size += 9;
+    CHECK_INT(errand_chain_progress(queue, id, &progress), -E2BIG);
+    CHECK_INT(errand_cancel(queue, id), 0);
+    event = next_event(queue);
+    CHECK_EVENT(event, -ECANCELED, 1, 0);
+    progress.size = sizeof progress;
+    CHECK_INT(errand_chain_progress(queue, id, &progress), -ENOENT);
+    close_queue(queue);
+}
