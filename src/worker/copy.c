@@ -193,7 +193,12 @@ int64_t run_copy(struct file_run *run, struct run_call *call)
         call->ended = true;
         return size_of(copy.from);
     }
+    /* To ask for holes moves the position, which the caller's descriptor shares with our duplicate. */
+    bool moves = (call->flags & ERRAND_HOLES) && run->files[call->file].borrowed;
+    off_t position = moves ? lseek(copy.from, 0, SEEK_CUR) : -1;
     int64_t error = copy_piece(&copy, call);
+    if (position >= 0)
+        lseek(copy.from, position, SEEK_SET);
     free(copy.memory);
     if (error < 0)
         call->ended = false;

@@ -265,7 +265,7 @@ TEST_EACH_BACKEND(callers_files_and_results)
     errand_chain *chain = new_chain(queue);
     errand_step_stat(chain, from, NULL);
     errand_step_copy(chain, to, 0, from, 0, ERRAND_RESULT(0), ERRAND_EXACT);
-    errand_step_copy(chain, to, ERRAND_RESULT(0), from, 0, ERRAND_RESULT(1), 0);
+    errand_step_copy(chain, to, ERRAND_RESULT(0), from, 0, ERRAND_RESULT(1), ERRAND_HOLES);
     submit(chain, NULL, 0);
     struct errand_event event = next_event(queue);
     CHECK_EVENT(event, 0, -1, 400000);

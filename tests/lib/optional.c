@@ -3,6 +3,7 @@
 #include "support.h"
 
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <netinet/in.h>
 #include <poll.h>
 
@@ -256,6 +257,38 @@ TEST_EACH_BACKEND(bad_descriptor_amid_a_run)
         CHECK_EVENT(event, -EBADF, 1, 0);
         CHECK_INT(rmdir(path_of("one")), 0);
     }
+    end_scene(&s);
+}
+
+/* No descriptor is left for the duplicates: the step that needs one says so, and it goes on when there are some. */
+TEST_EACH_BACKEND(descriptors_run_out)
+{
+    struct scene s;
+    set_scene(&s, backend);
+    int fillers[128], count = 0;
+    struct rlimit before;
+    REQUIRE_CALL(getrlimit(RLIMIT_NOFILE, &before));
+    REQUIRE_CALL(setrlimit(RLIMIT_NOFILE, &(struct rlimit){100, before.rlim_max}));
+    while (count < 128 && (fillers[count] = dup(0)) >= 0)
+        count++;
+    for (unsigned turn = 0; turn < 3; turn++) {
+        harness_at("turn %u", turn);
+        errand_chain *chain = new_chain(s.queue);
+        errand_step_sleep(chain, 0);
+        if (turn == 0)
+            errand_step_mkdir(chain, s.directory, "one", 0700);
+        else if (turn == 1)
+            errand_step_stat(chain, s.file, NULL);
+        else
+            errand_step_open(chain, AT_FDCWD, path_of("file"), O_RDONLY, 0);
+        submit(chain, NULL, 0);
+        struct errand_event event = next_event(s.queue);
+        CHECK_EVENT(event, -EMFILE, 1, 0);
+    }
+    while (count > 0)
+        close(fillers[--count]);
+    REQUIRE_CALL(setrlimit(RLIMIT_NOFILE, &before));
+    CHECK(access(path_of("one"), F_OK) < 0);
     end_scene(&s);
 }
 
