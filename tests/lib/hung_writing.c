@@ -113,8 +113,20 @@ static void others_go_on(struct scene *s)
     CHECK_EVENT(event, 0, -1, 5);
 }
 
+struct baseline {
+    unsigned threads, descriptors;
+};
+
+/* What outlived its queue has cleaned up. */
+static bool is_back(void *context)
+{
+    const struct baseline *baseline = context;
+    return harness_count_threads() <= baseline->threads && harness_count_descriptors() <= baseline->descriptors;
+}
+
 static void end_once(enum errand_backend backend, enum place place, enum end end)
 {
+    struct baseline baseline = {harness_count_threads(), harness_count_descriptors()};
     struct scene s = {.queue = open_queue(backend, &(struct errand_queue_options){.close_grace_ns = 20000000})};
     harness_at("%s, %s", places[place].name, end_names[end]);
     s.holdfs = holdfs_start(&(struct holdfs_options){.files = 8});
@@ -161,6 +173,7 @@ static void end_once(enum errand_backend backend, enum place place, enum end end
     close(s.sockets[0]);
     close(s.sockets[1]);
     holdfs_stop(s.holdfs);
+    CHECK(harness_eventually(is_back, &baseline, 10000));
 }
 
 static void end_everywhere(enum errand_backend backend, enum end end)
