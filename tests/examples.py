@@ -29,12 +29,14 @@ EXAMPLES = {
 
 # The others: what each is given, in a directory that holds `text` ("hello") and is called {0}, and what it then says.
 COMMANDS = {
+    'await': (['{0}/text'], '6 bytes, none\n'),
     'cancel': ([], 'receive ended with ETIMEDOUT\nreceive ended with ECANCELED\n0 chains, 0 operations, 0 stuck\n'),
     'chain-call': (['{0}/text'], 'hello\n'),
     'child': (['true'], 'ended by itself\n'),
     'children': (['exit 3'], 'exit 3: status 3\n'),
     'configuration': (['{0}/text', 'more'], ''),
     'copy-file': (['{0}/text', '{0}/new'], ''),
+    'copy-like': (['{0}/text', '{0}/new'], ''),
     'durable-replace': (['{0}', 'text', 'new'], ''),
     'echo': ([], 'hello\n'),
     'first': (['{0}/missing', '{0}/text'], '{0}/text\n'),
@@ -50,6 +52,7 @@ COMMANDS = {
 LEFT = {
     'configuration': {'text': 'hello\nmore\n', 'text.old': 'hello\n', 'text.log': 'changed\n'},
     'copy-file': {'text': 'hello\n', 'new': 'hello\n'},
+    'copy-like': {'text': 'hello\n', 'new': 'hello\n'},
     'durable-replace': {'text': 'new'},
     'upload': {'text': 'hello\n', 'new': 'uploaded\n'},
 }
