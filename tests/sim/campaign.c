@@ -68,6 +68,12 @@ static void add_source(struct world *world, struct source *source)
         result = accepts ? errand_source_accept(world->queue, source->fd, source, &source->source)
                          : errand_source_receive(world->queue, source->fd, source, &source->source);
     }
+    if (result == -EAGAIN) { /* those that were stopped are not all back */
+        source->source = NULL;
+        if (source->fd >= 0)
+            sim_close(world->sim, source->fd);
+        return;
+    }
     if (result < 0)
         wrong(world, "a source is refused: %s", errand_error_name(result));
 }
@@ -138,9 +144,16 @@ static bool submit_one(struct world *world, struct job *job)
     check_idle(job);
     memset(job, 0, offsetof(struct job, memory));
     job->world = world;
-    job->own_socket = job->big = -1;
+    job->own_socket = job->own_file = job->own_directory = job->big = -1;
     job->own_sends = job->own_receives = true;
     draw_chain(job, chain);
+    if (one_in(world, 50)) { /* it was not meant so */
+        errand_chain_drop(chain);
+        job->live = true;
+        world->live++;
+        forget_job(job);
+        return true;
+    }
     struct errand_submit options = {.size = sizeof options, .user_data = job};
     job->begun = sim_now(world->sim);
     if (one_in(world, 4))
@@ -193,6 +206,30 @@ static void wait_a_little(struct world *world, int64_t timeout_ns)
     take_events(world, events, count);
 }
 
+static void add_root(struct world *world, unsigned i)
+{
+    unsigned flags = i < SIM_DIRECTORIES ? 0 : i == SIM_DIRECTORIES ? ERRAND_ONE_MOUNT : ERRAND_UNCONFINED;
+    int directory = world->directories[i < SIM_DIRECTORIES ? i : 0], result;
+    while ((result = errand_root_add(world->queue, directory, flags, &world->roots[i])) == -EMFILE) {
+        for (unsigned n = 0; n < JOBS; n++)
+            cancel_one(world, &memory.jobs[n]);
+        wait_a_little(world, 1000000);
+        sim_release(world->sim);
+    }
+    if (result < 0)
+        wrong(world, "no root: %s", errand_error_name(result));
+}
+
+/* A root is removed, perhaps while chains use it, and another takes its place. */
+static void change_root(struct world *world)
+{
+    unsigned i = upto(world, SIM_DIRECTORIES + 2);
+    int result = errand_root_remove(world->queue, world->roots[i]);
+    if (result < 0)
+        wrong(world, "a root cannot be removed: %s", errand_error_name(result));
+    add_root(world, i);
+}
+
 /* What others do meanwhile: cancels, time that has been too long, sources, devices that come back. */
 static void stir(struct world *world, uint32_t turn)
 {
@@ -213,6 +250,8 @@ static void stir(struct world *world, uint32_t turn)
         stir_sources(world);
     if (turn % 32 == 0)
         check_times(world);
+    if (turn % 16 == 5)
+        change_root(world);
     if (one_in(world, 2000))
         sim_release(world->sim);
 }
@@ -253,13 +292,8 @@ static void open_world(struct world *world)
         wrong(world, "no queue: %s", errand_error_name(result));
     for (unsigned i = 0; i < SIM_DIRECTORIES; i++)
         world->directories[i] = sim_directory(world->sim, i);
-    for (unsigned i = 0; i < SIM_DIRECTORIES + 2; i++) {
-        unsigned flags = i < SIM_DIRECTORIES ? 0 : i == SIM_DIRECTORIES ? ERRAND_ONE_MOUNT : ERRAND_UNCONFINED;
-        result =
-            errand_root_add(world->queue, world->directories[i < SIM_DIRECTORIES ? i : 0], flags, &world->roots[i]);
-        if (result < 0)
-            wrong(world, "no root: %s", errand_error_name(result));
-    }
+    for (unsigned i = 0; i < SIM_DIRECTORIES + 2; i++)
+        add_root(world, i);
     for (unsigned i = 0; i < OWN_FILES; i++)
         world->files[i] = sim_file(world->sim, i % SIM_DIRECTORIES, i);
     for (unsigned i = 0; i < OWN_FILES; i++)
@@ -300,7 +334,7 @@ static void close_world(struct world *world)
         drain(world);
     int64_t begun = sim_now(world->sim);
     int left = errand_queue_close(world->queue);
-    if (sim_now(world->sim) > begun + CLOSE_GRACE + ERRAND_MILLISECOND)
+    if (sim_now(world->sim) > begun + CLOSE_GRACE + 20 * ERRAND_MILLISECOND)
         wrong(world, "closing took %lld ns", (long long)(sim_now(world->sim) - begun));
     if (left < 0)
         wrong(world, "closing fails: %s", errand_error_name(left));
@@ -349,7 +383,7 @@ static void run_world(struct totals *totals, uint64_t number, uint64_t chains)
     for (unsigned i = 0; i < JOBS; i++) {
         memory.jobs[i].world = &world;
         memory.jobs[i].parts_count = 0;
-        memory.jobs[i].own_socket = memory.jobs[i].big = -1;
+        memory.jobs[i].own_socket = memory.jobs[i].own_file = memory.jobs[i].own_directory = memory.jobs[i].big = -1;
     }
     open_world(&world);
     run_chains(&world, chains);

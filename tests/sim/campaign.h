@@ -50,9 +50,9 @@ struct job {
     uint8_t steps;
     uint8_t files, sockets, directories; /* slots */
     uint8_t file[4], socket[2], directory[2];
-    bool maybe[STEPS]; /* a slot whose step is optional, or that is closed */
-    int own_socket;
-    bool own_sends, own_receives; /* where its streams stand is known */
+    bool maybe[STEPS];                       /* a slot whose step is optional, or that is closed */
+    int own_socket, own_file, own_directory; /* closed as soon as its event is there; -1: none */
+    bool own_sends, own_receives;            /* where its streams stand is known */
     uint64_t sent, received;
     uint64_t least; /* bytes, if it succeeds */
     uint32_t used;  /* of memory */

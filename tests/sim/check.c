@@ -133,9 +133,13 @@ void forget_job(struct job *job)
         memset(job->parts[i].at, UNTOUCHED, job->parts[i].length);
     if (job->own_socket >= 0)
         sim_close(world->sim, job->own_socket);
+    if (job->own_file >= 0)
+        sim_close(world->sim, job->own_file);
+    if (job->own_directory >= 0)
+        sim_close(world->sim, job->own_directory);
     if (job->big >= 0)
         world->big_taken[job->big] = false;
-    job->own_socket = job->big = -1;
+    job->own_socket = job->own_file = job->own_directory = job->big = -1;
     job->account.ended = true;
     world->live -= job->live;
     job->live = false;

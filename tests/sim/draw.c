@@ -77,7 +77,9 @@ int draw_file(struct job *job)
         job->bad_slot |= job->maybe[step];
         return ERRAND_SLOT((int)step);
     }
-    return world->files[upto(world, OWN_FILES)];
+    if (job->own_file < 0 && one_in(world, 3))
+        job->own_file = sim_file(world->sim, 1 + upto(world, SIM_DIRECTORIES - 1), upto(world, STABLE_NAMES));
+    return job->own_file >= 0 ? job->own_file : world->files[upto(world, OWN_FILES)];
 }
 
 int draw_directory(struct job *job)
@@ -87,7 +89,9 @@ int draw_directory(struct job *job)
         job->bad_slot |= job->maybe[step];
         return ERRAND_SLOT((int)step);
     }
-    return job->world->directories[upto(job->world, SIM_DIRECTORIES)];
+    if (job->own_directory < 0)
+        job->own_directory = sim_directory(job->world->sim, upto(job->world, SIM_DIRECTORIES));
+    return job->own_directory >= 0 ? job->own_directory : job->world->directories[0];
 }
 
 struct part *take_memory(struct job *job, uint32_t length, int phase, bool other)
