@@ -574,6 +574,8 @@ ERRAND_API int64_t errand_chain_result(const errand_chain *chain, int step);
 /* Which of its paths an errand_step_open_first() opened, from 0; -EINPROGRESS, -EINVAL. */
 ERRAND_API int errand_chain_choice(const errand_chain *chain, int step);
 
+#define ERRAND_UNHURRIED 1u /* submit: one of many: what workers do for it may be told together with others' */
+
 struct errand_submit {
     size_t size;
     void *user_data;           /* comes back in the event */
@@ -583,6 +585,7 @@ struct errand_submit {
     /* Unless NULL, called on the queue's thread within errand_queue_wait() with what would have been the event, in its
      * place; within errand_queue_close() too. It may submit chains; it must not wait or close the queue. */
     void (*ended)(const struct errand_event *event);
+    unsigned flags; /* ERRAND_UNHURRIED */
 };
 
 /*

@@ -114,6 +114,7 @@ struct errand_chain {
     uint8_t state;
     uint8_t steps_count, current;
     uint8_t in_call;
+    bool unhurried;
     int16_t failed_step;
     int16_t hand_over; /* step that opened the file, or -1 */
     int32_t error;     /* the outcome */
@@ -124,7 +125,7 @@ struct errand_chain {
     uint64_t moved;
     void *user_data;
     void (*ended)(const struct errand_event *event); /* gets the event instead of the caller */
-    int64_t progressed; /* when a step last ended or bytes moved */
+    int64_t progressed;                              /* when a step last ended or bytes moved */
     struct heap_node timer;
     uint64_t rooted, to_rooted; /* a bit for each step whose root, to_root is in use */
     uint32_t files;             /* open, and the chain's */

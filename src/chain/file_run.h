@@ -104,6 +104,7 @@ struct file_run {
     bool crossed; /* the path of call number `done` led onto another mount */
     struct run_crossing crossing;
     bool begun;        /* what it borrowed was duplicated */
+    bool unhurried;    /* the queue need not be woken for it while many of its lane wait */
     bool wants_buffer; /* read and list: into a transfer buffer, granted when its turn has come */
     int error;         /* of call number `done` */
     uint32_t lane;     /* key: device, or a hash for paths that cross mounts, or of several devices */

@@ -43,7 +43,7 @@ int tree_begin(struct tree_job *job, errand_queue *queue, const char *path, int6
     item->dir = &job->top;
     item->slow = true;
     job->queue = queue;
-    job->limit = job->limit ? job->limit : 32;
+    job->limit = job->limit ? job->limit : 64;
     errand_step_await(chain, stop_hook, job);
     struct errand_submit options = {.size = sizeof options, .user_data = user_data, .timeout_ns = timeout_ns};
     result = errand_submit(chain, &options, &job->id);

@@ -161,7 +161,8 @@ static void dir_ended(const struct errand_event *event)
 static int submit(struct tree_job *job, errand_chain *chain, void *user_data,
                   void (*ended)(const struct errand_event *event), errand_id *id)
 {
-    struct errand_submit options = {.size = sizeof options, .user_data = user_data, .ended = ended};
+    struct errand_submit options = {
+        .size = sizeof options, .user_data = user_data, .ended = ended, .flags = ERRAND_UNHURRIED};
     job->chains++;
     int result = errand_submit(chain, &options, id);
     if (result < 0)

@@ -108,6 +108,12 @@ static void leave_run(errand_queue *queue, errand_chain *chain)
     chain_abandoned(chain, chain->current);
 }
 
+static void give_op(errand_chain *chain)
+{
+    chain->op.run->op = &chain->op;
+    chain->op.run->unhurried = chain->unhurried;
+}
+
 void queue_run_chain(errand_queue *queue, errand_chain *chain)
 {
     uint64_t turn_ends = chain->moved + TURN_BYTES;
@@ -126,7 +132,7 @@ void queue_run_chain(errand_queue *queue, errand_chain *chain)
             continue;
         }
         if (chain->op.kind == OP_FILES)
-            chain->op.run->op = &chain->op;
+            give_op(chain);
         if (!queue_perform(queue, &chain->op))
             return;
         chain_took(chain);

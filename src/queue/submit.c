@@ -76,7 +76,7 @@ int errand_submit(errand_chain *chain, const struct errand_submit *given, errand
     int result;
     const struct errand_submit *options = sized_view(given ? given : &defaults, &copy, sizeof copy, &result);
     if (result == 0)
-        result = chain->sticky;
+        result = options->flags & ~ERRAND_UNHURRIED ? -EINVAL : chain->sticky;
     if (result == 0 && chain->steps_count == 0)
         result = -EINVAL;
     if (result == 0)
@@ -87,6 +87,7 @@ int errand_submit(errand_chain *chain, const struct errand_submit *given, errand
     }
     chain->user_data = options->user_data;
     chain->ended = options->ended;
+    chain->unhurried = options->flags & ERRAND_UNHURRIED;
     if (id)
         *id = slab_handle(&queue->chains, chain);
     begin(queue, chain);

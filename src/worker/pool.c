@@ -10,9 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define LANES        128
-#define IDLE_SECONDS 5
-#define STACK_SIZE   ((size_t)128 << 10)
+#define LANES             128
+#define IDLE_SECONDS      5
+#define UNHURRIED_WAITING 8 /* runs in a lane that keep its workers busy while the queue's thread wakes up */
+#define STACK_SIZE        ((size_t)128 << 10)
 
 /* Idle: no runs, no workers. A lane whose key is another's (the table is full) is shared. */
 struct lane {
@@ -72,7 +73,12 @@ int pool_open(struct pool **out, uint32_t workers, uint32_t lane_workers, struct
         free(pool);
         return -errno;
     }
-    pthread_mutex_init(&pool->lock, NULL);
+    /* It is held for less than going to sleep takes. */
+    pthread_mutexattr_t adaptive;
+    pthread_mutexattr_init(&adaptive);
+    pthread_mutexattr_settype(&adaptive, PTHREAD_MUTEX_ADAPTIVE_NP);
+    pthread_mutex_init(&pool->lock, &adaptive);
+    pthread_mutexattr_destroy(&adaptive);
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
@@ -179,6 +185,8 @@ static void hand_back(struct pool *pool, struct file_run *run)
     run->state = RUN_DONE;
     list_append(&pool->done, &run->node);
     atomic_fetch_add(&pool->done_count, 1);
+    if (run->unhurried && run->waits->count >= UNHURRIED_WAITING)
+        return; /* there will be others, from this lane, before it is empty */
     if (atomic_exchange(&pool->sleeping, false)) {
         uint64_t one = 1;
         ssize_t ignored = write(pool->event_fd, &one, sizeof one);
