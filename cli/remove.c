@@ -16,7 +16,7 @@ static const char usage[] =
     "  --json                           a line of JSON each second, for each error, and at the end\n"
     "  -q, --quiet                      no progress on the terminal\n"
     "  --backend auto|uring|threads     how input and output are done (default auto: the best that works)\n"
-    "  --workers N                      threads for files (default: 2)\n"
+    "  --workers N                      threads for files (default: 4)\n"
     "  --parallel N                     groups of files under way at once (default: 32)\n"
     "  -V, --version                    print the version\n"
     "  -h, --help                       print this\n"
@@ -46,7 +46,7 @@ int cli_remove(int argc, char **argv)
     struct cli_tree tree = {.name = "errand remove",
                             .verb = "remove",
                             .usage = usage,
-                            .workers = 2,
+                            .workers = 4,
                             .progress = {.size = sizeof tree.progress}};
     int at = cli_tree_options(&tree, argc, argv, "hVq");
     if (at < 0)
