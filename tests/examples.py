@@ -37,6 +37,7 @@ COMMANDS = {
     'configuration': (['{0}/text', 'more'], ''),
     'copy-file': (['{0}/text', '{0}/new'], ''),
     'copy-like': (['{0}/text', '{0}/new'], ''),
+    'copy-tree': (['{0}/text', '{0}/new'], '1 files\n'),
     'durable-replace': (['{0}', 'text', 'new'], ''),
     'echo': ([], 'hello\n'),
     'first': (['{0}/missing', '{0}/text'], '{0}/text\n'),
@@ -53,6 +54,7 @@ LEFT = {
     'configuration': {'text': 'hello\nmore\n', 'text.old': 'hello\n', 'text.log': 'changed\n'},
     'copy-file': {'text': 'hello\n', 'new': 'hello\n'},
     'copy-like': {'text': 'hello\n', 'new': 'hello\n'},
+    'copy-tree': {'text': 'hello\n', 'new': 'hello\n'},
     'durable-replace': {'text': 'new'},
     'upload': {'text': 'hello\n', 'new': 'uploaded\n'},
 }

@@ -98,7 +98,9 @@ static int append_failing(struct scene *s, errand_chain *chain, unsigned kind, i
     case ERRAND_STEP_WORK: s->index = errand_step_work(chain, fail_work, NULL); return -ENOTTY;
     case ERRAND_STEP_REPLACE: s->index = errand_step_replace(chain, slot, place, "none/x"); return -ENOENT;
     case ERRAND_STEP_LOAD: s->index = errand_step_load(chain, slot, 10); return -EFBIG;
-    case ERRAND_STEP_COPY_METADATA: s->index = errand_step_copy_metadata(chain, closed, file, ERRAND_MODE); return -EBADF;
+    case ERRAND_STEP_COPY_METADATA:
+        s->index = errand_step_copy_metadata(chain, closed, file, ERRAND_MODE);
+        return -EBADF;
     case ERRAND_STEP_AWAIT:
     case ERRAND_STEP_SLEEP: return 0;
     }
