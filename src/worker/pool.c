@@ -431,8 +431,12 @@ uint32_t pool_close(struct pool *pool, int64_t grace_ns)
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
     pthread_cond_broadcast(&pool->work);
-    while (pool->threads > 0 && pthread_cond_timedwait(&pool->ended, &pool->lock, &until) == 0)
-        ;
+    while (pool->threads > 0) {
+        if (pool->running + pool->waiting == 0)
+            pthread_cond_wait(&pool->ended, &pool->lock); /* they hold nothing that could hang */
+        else if (pthread_cond_timedwait(&pool->ended, &pool->lock, &until) != 0 && pool->running + pool->waiting > 0)
+            break;
+    }
     join_exited(pool);
     pool->buffers = NULL;
     uint32_t left = pool->running + pool->waiting;
