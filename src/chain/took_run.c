@@ -195,7 +195,8 @@ static void took_call(errand_chain *chain, struct file_run *run, const struct ru
     case ERRAND_STEP_WRITE:
         if (call->result < 0) { /* it was optional */
             took_part(chain, step, run, call);
-            step_failed(chain, (int)call->result);
+            chain_buffer_free(chain);
+            step_done(chain, call->result); /* even if the chain was stopped: the run went on behind it */
         } else if (call->kind == ERRAND_STEP_READ) {
             took_file_bytes(chain, step, run->moved, (size_t)call->length);
         } else {
