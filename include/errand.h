@@ -523,7 +523,7 @@ ERRAND_API int errand_step_sleep(errand_chain *chain, int64_t ns);
 /*
  * Calls function(context) on a worker thread. What it returns, if not negative, is the result; a negative errno fails
  * the step. Whatever it touches is yours, so cancel and deadline do not end the chain before it has returned, unless
- * it has not yet begun; nor does errand_queue_close() return before that. The thread has 128 KiB of stack.
+ * it has not yet begun; nor does errand_queue_close() return before that. The thread has 1 MiB of stack.
  */
 typedef int64_t (*errand_work)(void *context);
 ERRAND_API int errand_step_work(errand_chain *chain, errand_work function, void *context);

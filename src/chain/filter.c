@@ -100,7 +100,7 @@ enum chain_next filter_next(errand_chain *chain, struct filter *filter, bool end
         step_failed(chain, -ENOMEM);
         return CHAIN_GO_ON;
     }
-    filter->pieces = (struct errand_pieces){.in = filter->raw + filter->start,
+    filter->pieces = (struct errand_pieces){.in = filter->raw ? filter->raw + filter->start : "",
                                             .in_length = filter->end - filter->start,
                                             .out = chain->buffer,
                                             .out_room = chain->buffer_size,

@@ -173,7 +173,7 @@ static void unlearn(errand_chain *chain, unsigned kind)
     if (kind == ERRAND_STEP_WRITE || kind == ERRAND_STEP_COPY || kind == ERRAND_STEP_TRUNCATE ||
         kind == ERRAND_STEP_ALLOCATE)
         lost = FILE_KNOWN | FILE_COMPACT;
-    else if (kind == ERRAND_STEP_UNLINK || kind == ERRAND_STEP_RENAME)
+    else if (kind == ERRAND_STEP_UNLINK || kind == ERRAND_STEP_RENAME || kind == ERRAND_STEP_REPLACE)
         gained = FILE_UNLINKED;
     else
         return;

@@ -13,7 +13,7 @@
 #define LANES             128
 #define IDLE_SECONDS      5
 #define UNHURRIED_WAITING 8 /* runs in a lane that keep its workers busy while the queue's thread wakes up */
-#define STACK_SIZE        ((size_t)128 << 10)
+#define STACK_SIZE        ((size_t)1 << 20) /* for the callers' own functions; ours touch some pages of it */
 
 /* Idle: no runs, no workers. A lane whose key is another's (the table is full) is shared. */
 struct lane {

@@ -12,6 +12,7 @@ struct storm {
     struct sockaddr_in address;
     unsigned char *data;
     uint64_t random;
+    unsigned for_workers; /* they read it while `random` goes on */
 };
 
 /* The same numbers in every run. */
@@ -49,7 +50,7 @@ static void of_files(struct storm *storm, errand_chain *chain, unsigned number)
     errand_step_truncate(chain, ERRAND_SLOT(2), 10);
     errand_step_link_file(chain, ERRAND_SLOT(2), place, names[1]);
     errand_step_unlink(chain, place, names[1]);
-    errand_step_work(chain, some_work, &storm->random);
+    errand_step_work(chain, some_work, &storm->for_workers);
     errand_step_optional(chain, 4);
     errand_step_optional(chain, 7);
 }
