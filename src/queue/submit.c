@@ -125,6 +125,7 @@ int errand_resume(errand_queue *queue, errand_id id, int64_t result, uint64_t by
     chain->resume_bytes = bytes;
     if (!chain->op.in_flight && !chain->in_call && chain->state == CHAIN_RUNNING)
         queue_go_on_later(queue, chain);
+    queue_touch(queue);
     return 0;
 }
 

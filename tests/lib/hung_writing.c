@@ -126,7 +126,7 @@ static bool is_back(void *context)
 
 static void end_once(enum errand_backend backend, enum place place, enum end end)
 {
-    struct baseline baseline = {harness_count_threads(), harness_count_descriptors()};
+    struct baseline baseline = {harness_count_threads() + HARNESS_TSAN, harness_count_descriptors()};
     struct scene s = {.queue = open_queue(backend, &(struct errand_queue_options){.close_grace_ns = 20000000})};
     harness_at("%s, %s", places[place].name, end_names[end]);
     s.holdfs = holdfs_start(&(struct holdfs_options){.files = 8});
