@@ -38,7 +38,7 @@ void *buffer_take(struct buffer_pool *pool, size_t size)
         pool->spares[class]--;
         return spare;
     }
-    void *buffer = aligned_alloc(BUFFER_ALIGNMENT, size);
+    void *buffer = malloc(size);
     if (!buffer)
         buffer_return(pool, size);
     return buffer;
