@@ -122,6 +122,7 @@ void queue_drop_event(errand_queue *queue, errand_chain *chain)
     uint32_t lane = chain->hand_over >= 0 ? chain->steps[chain->hand_over].lane : 0;
     if (queue_take_event(queue, chain, &event) && event.fd >= 0)
         queue_close_later(queue, event.fd, lane);
+    queue_recycle_lent(queue); /* what a load step read: nobody will wait again */
 }
 
 void queue_close_later(errand_queue *queue, int fd, uint32_t lane)
