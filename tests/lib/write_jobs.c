@@ -237,3 +237,17 @@ TEST_EACH_BACKEND(load_file)
     errand_root_remove(queue, root);
     close_queue(queue);
 }
+
+/* A queue can be closed on more of what was loaded than it could ever lend at once. */
+TEST_EACH_BACKEND(loaded_and_never_fetched)
+{
+    errand_queue *queue = open_queue(backend, &(struct errand_queue_options){.receive_buffers = 1});
+    make_file("file", 5000, 1);
+    for (unsigned i = 0; i < 40; i++) {
+        struct errand_load_file job = {.size = sizeof job, .dir_fd = AT_FDCWD, .path = path_of("file"), .most = 5000};
+        REQUIRE_INT(errand_load_file(queue, &job, NULL), 0);
+    }
+    struct errand_event event = next_event(queue); /* the others have ended, or end while the queue closes */
+    CHECK_EVENT(event, 0, -1, 5000);
+    CHECK_INT(errand_queue_close(queue), 0);
+}
