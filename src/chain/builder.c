@@ -244,7 +244,9 @@ int errand_step_connect(errand_chain *chain, int socket, const void *address, si
     if (socket < -1 || !address || address_length < sizeof(sa_family_t) ||
         address_length > sizeof(struct sockaddr_storage))
         return builder_stick(chain, -EINVAL);
-    if (!(step->data = builder_keep(chain, address, address_length)))
+    char text[sizeof(struct sockaddr_storage) + 1] = {0}; /* a socket's path need not end with a NUL */
+    memcpy(text, address, address_length);
+    if (!(step->data = builder_keep(chain, text, address_length + 1)))
         return chain->sticky;
     step->socket = socket;
     step->length = address_length;

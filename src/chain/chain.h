@@ -296,6 +296,7 @@ enum chain_next receive_next(errand_chain *chain, struct step *step);
 enum chain_next shutdown_next(errand_chain *chain, struct step *step);
 enum chain_next accept_next(errand_chain *chain, struct step *step);
 enum chain_next connect_next(errand_chain *chain, struct step *step);
+const char *connect_path(const struct step *step);
 enum chain_next poll_next(errand_chain *chain, struct step *step);
 enum chain_next sleep_next(errand_chain *chain, struct step *step);
 enum chain_next await_next(errand_chain *chain, struct step *step);

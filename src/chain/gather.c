@@ -198,6 +198,25 @@ static bool add_names(struct gathering *g, const struct step *step, struct run_c
     }
 }
 
+/* Only at the head of a run, as work. */
+static bool add_connect(struct gathering *g, const struct step *step, struct run_call *call, unsigned index)
+{
+    struct file_run *run = g->run;
+    const char *path = connect_path(step);
+    if (!path || run->count > 0)
+        return false;
+    g->ends = true;
+    if (step->socket >= 0 && !use_file(g, step->socket, index, &call->file))
+        return false;
+    if (step->socket < 0 && run->file_count == RUN_FILES)
+        return false;
+    if (step->socket < 0) {
+        call->file = run->file_count;
+        run->files[run->file_count++] = (struct run_file){.fd = -1, .step = (uint8_t)index};
+    }
+    return use_path(g, NULL, AT_FDCWD, path, &call->path, &call->place);
+}
+
 /* Only at the head of a run: what stands behind it would wait in the wrong lane. */
 static bool add_work(struct gathering *g, const struct step *step, struct run_call *call)
 {
@@ -253,6 +272,7 @@ static bool describe(struct gathering *g, struct step *step, struct run_call *ca
     case ERRAND_STEP_WRITE: return add_write(g, step, call);
     case ERRAND_STEP_COPY: return add_copy(g, step, call, index);
     case ERRAND_STEP_WORK: return add_work(g, step, call);
+    case ERRAND_STEP_CONNECT: return add_connect(g, step, call, index);
     case ERRAND_STEP_CLOSE:
         g->run->files[call->file].closes = true;
         return g->chain->hand_over != g->run->files[call->file].step; /* close_next() refuses */

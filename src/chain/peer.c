@@ -3,7 +3,10 @@
 #include "chain/chain.h"
 
 #include <errno.h>
+#include <stddef.h>
+#include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 static enum chain_next do_op(errand_chain *chain, enum op_kind kind)
 {
@@ -86,9 +89,20 @@ enum chain_next accept_next(errand_chain *chain, struct step *step)
     return do_op(chain, OP_ACCEPT);
 }
 
+/* The path of a socket in the filesystem, which has to be looked up and may have to be waited for; NULL: none. */
+const char *connect_path(const struct step *step)
+{
+    const char *address = step->data, *path = address + offsetof(struct sockaddr_un, sun_path);
+    sa_family_t family;
+    memcpy(&family, address, sizeof family); /* it lies where another operand ended, at any place */
+    return family == AF_UNIX && address + step->length > path && *path ? path : NULL;
+}
+
 enum chain_next connect_next(errand_chain *chain, struct step *step)
 {
     struct op *op = &chain->op;
+    if (connect_path(step))
+        return plan_on_worker(chain);
     op->socket = step->socket;
     op->data = step->data;
     op->length = step->length;

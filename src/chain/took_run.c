@@ -23,6 +23,14 @@ static void took_opened(errand_chain *chain, struct step *step, const struct fil
     step_done(chain, step->fd); /* -1: closed again in this run */
 }
 
+static void took_connected(errand_chain *chain, struct step *step, const struct file_run *run,
+                           const struct run_call *call)
+{
+    if (call->result >= 0 && step->socket < 0)
+        file_gained(chain, step, run->files[call->file].fd, FILE_SOCKET);
+    step_done(chain, call->result < 0 ? call->result : step->socket < 0 ? step->fd : step->socket);
+}
+
 static void took_stat(errand_chain *chain, struct step *step, const struct file_run *run, const struct run_call *call)
 {
     struct step *file = &chain->steps[run->files[call->file].step];
@@ -189,6 +197,7 @@ static void took_call(errand_chain *chain, struct file_run *run, const struct ru
     switch ((enum errand_step_kind)call->kind) {
     case ERRAND_STEP_WORK: took_worked(chain, step, call); return;
     case ERRAND_STEP_OPEN: took_opened(chain, step, run, call); return;
+    case ERRAND_STEP_CONNECT: took_connected(chain, step, run, call); return;
     case ERRAND_STEP_STAT: took_stat(chain, step, run, call); return;
     case ERRAND_STEP_CLOSE: took_closed(chain, step, run, call); return;
     case ERRAND_STEP_READ:

@@ -185,6 +185,9 @@ static int files_error(const struct file_run *run, const struct run_call *call)
     switch ((enum errand_step_kind)call->kind) {
     case ERRAND_STEP_CLOSE: return run->files[call->file].fd < 0 ? -EINVAL : 0; /* as of one that is closed */
     case ERRAND_STEP_COPY: fd = run->files[call->to].fd; break;
+    case ERRAND_STEP_CONNECT: /* the caller's socket, or one that it makes */
+        fd = run->files[call->file].fd;
+        return run->files[call->file].borrowed && fd < 0 ? fd : 0;
     case ERRAND_STEP_OPEN:
     case ERRAND_STEP_WORK:
     case ERRAND_STEP_RENAME:
@@ -223,6 +226,7 @@ int64_t run_call(struct file_run *run, struct run_call *call)
     case ERRAND_STEP_COPY_METADATA: return run_metadata(run, call);
     case ERRAND_STEP_LIST: return list_directory(run, call);
     case ERRAND_STEP_WORK: return call->work(call->context);
+    case ERRAND_STEP_CONNECT:
     case ERRAND_STEP_RENAME:
     case ERRAND_STEP_LINK:
     case ERRAND_STEP_LINK_FILE:

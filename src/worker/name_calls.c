@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 struct parent {
@@ -101,9 +103,31 @@ static int64_t replace_with(struct file_run *run, const struct run_call *call, c
     return -1;
 }
 
+/* To a socket in the directory that was opened, by its magic link. */
+static int64_t connect_to(struct file_run *run, const struct run_call *call, const struct parent *at)
+{
+    struct run_file *file = &run->files[call->file];
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int n = at->opened ? snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", at->fd, at->name)
+                       : (int)sizeof address.sun_path;
+    if (n >= (int)sizeof address.sun_path) /* there is no directory, or no room for the link's text */
+        memcpy(address.sun_path, call->path, strnlen(call->path, sizeof address.sun_path));
+    if (!file->borrowed && (file->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) < 0)
+        return -1;
+    int result = connect(file->fd, (struct sockaddr *)&address, sizeof address);
+    if (result < 0 && !file->borrowed) {
+        int error = errno;
+        close(file->fd);
+        file->fd = -1;
+        errno = error;
+    }
+    return result;
+}
+
 static int64_t of_one_name(struct file_run *run, const struct run_call *call, const struct parent *at)
 {
     switch ((enum errand_step_kind)call->kind) {
+    case ERRAND_STEP_CONNECT: return connect_to(run, call, at);
     case ERRAND_STEP_UNLINK: return unlinkat(at->fd, at->name, 0);
     case ERRAND_STEP_RMDIR: return unlinkat(at->fd, at->name, AT_REMOVEDIR);
     case ERRAND_STEP_MKDIR: return mkdirat(at->fd, at->name, call->mode);
@@ -121,7 +145,8 @@ int64_t run_name_call(struct file_run *run, struct run_call *call)
     bool two = call->kind == ERRAND_STEP_RENAME || call->kind == ERRAND_STEP_LINK;
     bool only_to =
         call->kind == ERRAND_STEP_SYMLINK || call->kind == ERRAND_STEP_LINK_FILE || call->kind == ERRAND_STEP_REPLACE;
-    bool looks = call->kind == ERRAND_STEP_LINK || call->kind == ERRAND_STEP_READ_LINK;
+    bool looks =
+        call->kind == ERRAND_STEP_LINK || call->kind == ERRAND_STEP_READ_LINK || call->kind == ERRAND_STEP_CONNECT;
     struct parent from = {.fd = -1}, to = {.fd = -1};
     int64_t result = only_to ? 0 : find_parent(run, call->place, call->path, looks, &from);
     if (result == 0 && (two || only_to))

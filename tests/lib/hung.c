@@ -8,6 +8,7 @@
 #include "support.h"
 
 #include <netinet/in.h>
+#include <sys/un.h>
 
 enum { clients = 64, file_size = 20000, lane_workers = 16 };
 
@@ -419,5 +420,42 @@ TEST_EACH_BACKEND(its_errors)
     }
     forget_roots(&stage);
     close_queue(stage.queue);
+    holdfs_stop(stage.holdfs);
+}
+
+static bool one_is_held(void *context)
+{
+    return holdfs_held(((struct stage *)context)->holdfs) > 0;
+}
+
+/* A socket in the filesystem is found by its path, which may hang like any other. */
+TEST_EACH_BACKEND(connects_wait_apart)
+{
+    struct stage stage;
+    set_stage(&stage, backend, BY_PATH, false, NULL);
+    holdfs_hold(stage.holdfs, "lookup");
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    REQUIRE(strlen(stage.path[0]) < sizeof address.sun_path);
+    memcpy(address.sun_path, stage.path[0], strlen(stage.path[0]));
+    for (unsigned turn = 0; turn < 3; turn++) {
+        int own = turn == 2 ? (int)REQUIRE_CALL(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)) : -1;
+        harness_at("turn %u", turn);
+        errand_chain *chain = new_chain(stage.queue);
+        errand_step_connect(chain, own, &address, sizeof address);
+        submit(chain, &stage, turn > 0 ? 50 * ERRAND_MILLISECOND : 0);
+        if (turn == 0) {
+            CHECK(run_until(stage.queue, one_is_held, &stage));
+            others_go_on(&stage);
+            holdfs_pass(stage.holdfs);
+        }
+        struct errand_event event = next_event(stage.queue);
+        holdfs_hold(stage.holdfs, "lookup");
+        CHECK_EVENT(event, turn == 0 ? -ECONNREFUSED : -ETIMEDOUT, 0, 0); /* it is a file */
+        if (own >= 0)
+            close(own);
+    }
+    holdfs_pass(stage.holdfs);
+    forget_roots(&stage);
+    CHECK_INT(errand_queue_close(stage.queue), 0);
     holdfs_stop(stage.holdfs);
 }

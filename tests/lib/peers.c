@@ -155,6 +155,47 @@ TEST_EACH_BACKEND(connects_callers_sockets)
     close_queue(queue);
 }
 
+/* However long its name, and with nothing behind it: an address need not end with a NUL. */
+TEST_EACH_BACKEND(connects_by_long_paths)
+{
+    static const struct {
+        int directory, name;
+    } lengths[] = {{0, 107}, {1, 105}, {1, 106}, {50, 57}, {100, 7}, {20, 66}, {20, 67}};
+    errand_queue *queue = open_queue(backend, NULL);
+    REQUIRE_CALL(chdir(harness_directory()));
+    for (unsigned i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        struct sockaddr_un address = {.sun_family = AF_UNIX};
+        int n = lengths[i].directory;
+        harness_at("a directory of %d bytes, a name of %d", n, lengths[i].name);
+        memset(address.sun_path, 'd', (size_t)n);
+        if (n > 0) {
+            mkdir(address.sun_path, 0700);
+            address.sun_path[n++] = '/';
+        }
+        memset(address.sun_path + n, 'n', (size_t)lengths[i].name);
+        socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + (size_t)(n + lengths[i].name));
+        int local = (int)REQUIRE_CALL(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        REQUIRE_CALL(bind(local, (struct sockaddr *)&address, length));
+        REQUIRE_CALL(listen(local, 5));
+        struct sockaddr_un *exact = malloc(length);
+        memcpy(exact, &address, length);
+        errand_chain *chain = new_chain(queue);
+        CHECK_INT(errand_step_connect(chain, -1, exact, length), 0);
+        CHECK_INT(errand_step_hand_over(chain, ERRAND_SLOT(0)), 1);
+        free(exact);
+        submit(chain, NULL, 0);
+        struct errand_event event = next_event(queue);
+        CHECK_EVENT(event, 0, -1, 0);
+        CHECK(event.fd >= 0 && (fcntl(event.fd, F_GETFL) & O_NONBLOCK) && (fcntl(event.fd, F_GETFD) & FD_CLOEXEC));
+        int server = (int)REQUIRE_CALL(accept4(local, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK));
+        CHECK_INT(send(event.fd, "x", 1, 0), 1);
+        close(event.fd);
+        close(server);
+        close(local);
+    }
+    close_queue(queue);
+}
+
 TEST_EACH_BACKEND(connect_fails)
 {
     errand_queue *queue = open_queue(backend, NULL);
