@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the server is to do: put together from the command line and a configuration file (errand.conf(5)) before it
+ * starts, never changed afterwards. Threads share it; a reload starts a new process with a new one.
+ *
+ *     config -- hosts (virtual ones; the first is the default) -- rules (by pattern of a path, in order)
+ */
+#ifndef SERVER_CONFIG_CONFIG_H
+#define SERVER_CONFIG_CONFIG_H
+
+#include "errand.h"
+#include "listen.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config_text {
+    const char *bytes; /* ends with a NUL, too; NULL: not set */
+    size_t length;
+};
+
+struct config_texts {
+    struct config_text *list;
+    unsigned count;
+};
+
+struct config_addresses {
+    struct listen_address *list;
+    unsigned count;
+};
+
+enum config_switch { CONFIG_UNSET, CONFIG_OFF, CONFIG_ON };
+
+/* An error page: what a reply with this status has for content. */
+struct config_page {
+    int status;
+    struct config_text path; /* in the host's directory, with a leading slash */
+};
+
+/*
+ * A section [Path PATTERN]: what is different for the paths that match. All rules of a host that match apply, in their
+ * order; a later one goes before an earlier one, header lines come together.
+ */
+struct config_rule {
+    struct config_text pattern; /* of a decoded path with its leading slash: see pattern.h */
+    struct config_text headers; /* ready lines, "Cache-Control: no-cache\r\n"...: of 200, 206 and 304 replies */
+    int redirect;               /* a status from 301 to 308; 0: none */
+    struct config_text to;      /* where it leads; "$1" to "$9": what the pattern's stars stood for */
+    struct config_text users;   /* an htpasswd file: basic authentication; NULL: none asked for */
+    struct config_text realm;
+    struct config_texts origins;                  /* that CORS allows; "*": all; none: no CORS */
+    struct config_text type;                      /* a whole Content-Type line; NULL: by the name */
+    uint64_t rate;                                /* bytes a second of one reply; 0: without limit */
+    enum config_switch deny;                      /* 403, whatever is there */
+    enum config_switch listing, hidden, writable; /* CONFIG_UNSET: as the host */
+};
+
+/* A section [Host NAME...]. */
+struct config_host {
+    struct config_texts names; /* lower case; "*.example.org": and all below; none: the default host */
+    const char *directory;
+    struct config_texts index;     /* names tried for a directory, in order; none: index.html */
+    struct config_texts try_files; /* for a path that does not exist: "$path.html", "/fallback.html" */
+    struct config_text fallback;   /* the last resort, with 200: single-page applications; NULL: 404 */
+    struct config_page *pages;
+    unsigned page_count;
+    struct config_rule *rules;
+    unsigned rule_count;
+    bool listing;          /* directories without an index are listed */
+    bool hidden;           /* names with a leading dot are served (.well-known always) */
+    bool writable;         /* PUT, DELETE, MKCOL, MOVE, COPY */
+    bool precompressed;    /* siblings .zst, .br, .gz are served to who accepts them */
+    uint64_t upload_max;   /* bytes of one upload; 0: without limit */
+    uint64_t upload_space; /* bytes that must stay free on its filesystem */
+};
+
+/* Of everything that a client can make the server hold or wait for. Times in nanoseconds. */
+struct config_limits {
+    uint32_t connections;             /* in all; 0: as many as the descriptors allow */
+    uint32_t connections_per_address; /* 0: without limit; an IPv6 address: its /64 */
+    uint32_t requests_per_address;    /* a second; 0: without limit; answer: 429 */
+    int64_t idle_ns;                  /* between requests; default 60 s */
+    int64_t head_ns;                  /* from a head's first byte to its last; default 15 s */
+    int64_t body_ns;                  /* without a byte of an upload; default 30 s */
+    int64_t send_ns;                  /* while a client takes nothing; default 60 s */
+    uint64_t least_rate;              /* bytes a second, on the average of a minute, below which a client that we
+                                         wait for is cut off; default 64; 0: none */
+    uint64_t rate;                    /* bytes a second to one connection; 0: without limit */
+    int64_t stop_ns;                  /* a graceful stop takes at most so long; default 10 s */
+};
+
+enum config_log_format { CONFIG_LOG_COMBINED, CONFIG_LOG_JSON };
+
+struct config {
+    const char *file; /* that it came from; NULL: from the command line alone */
+    struct config_addresses http;
+    struct config_addresses status; /* metrics, health, live page; none: off */
+    struct config_texts proxies;    /* addresses and prefixes that may begin with a PROXY header */
+    enum errand_backend backend;
+    unsigned threads;         /* 0: as many as there are cores for this process */
+    const char *user, *group; /* to become, when started as root; NULL: stay */
+    uint64_t cache;           /* bytes in all; 0: off */
+    const char *access_log;   /* a file's path, "-" for standard output; NULL: none */
+    enum config_log_format access_log_format;
+    const char *mime_types; /* default /etc/mime.types */
+    enum config_switch landlock, seccomp;
+    struct config_limits limits;
+    struct config_host *hosts; /* at least one */
+    unsigned host_count;
+};
+
+/* The defaults: no host yet. config_free() frees everything that it refers to. NULL: no memory. */
+struct config *config_new(void);
+void config_free(struct config *config);
+
+/*
+ * Reads a file into it. False: `why` says what is wrong, where, and what would be right:
+ * "errand.conf:12: CacheControl is not known in [Server]; it belongs into [Path ...]".
+ */
+bool config_read(struct config *config, const char *file, char *why, size_t why_size);
+
+/* After the last option: fills in what was left open and looks whether it makes sense as a whole. */
+bool config_finish(struct config *config, char *why, size_t why_size);
+
+/* The host that a Host field (perhaps with a port, in any case; length 0: none) means. */
+const struct config_host *config_host_of(const struct config *config, const char *name, size_t length);
+
+#endif
