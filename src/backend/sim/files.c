@@ -170,6 +170,7 @@ void stat_fill(const struct sim *sim, unsigned number, struct errand_stat *out)
     *out = (struct errand_stat){.bytes = (uint64_t)inode->size,
                                 .blocks = (uint64_t)(inode->size + 4095) / 4096 * 8 + inode->fragmented * 8,
                                 .modified_ns = inode->modified,
+                                .accessed_ns = inode->accessed,
                                 .device = inode->device + 1u,
                                 .inode = number,
                                 .mode = inode->mode,

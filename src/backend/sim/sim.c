@@ -65,7 +65,7 @@ static void ends(const struct sim *sim, struct op *op)
     if (op->result <= 0)
         return;
     if (op->kind == OP_SEND || op->kind == OP_SENDFILE || (op->kind == OP_RECEIVE && of == ERRAND_STEP_RECEIVE) ||
-        (op->kind == OP_READ && of == ERRAND_STEP_READ))
+        (op->kind == OP_READ && of != ERRAND_STEP_SENDFILE))
         account->bytes += (uint64_t)op->result;
 }
 
