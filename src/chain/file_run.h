@@ -70,6 +70,7 @@ struct run_call {
     bool like;               /* open: with the permissions of the file `to` */
     bool whole;              /* copy: to the end of the file, whatever length says; list: from its beginning */
     bool ended;              /* copy: that was met */
+    bool fits;               /* read: the file must end before length bytes, or it is too big: -EFBIG */
     uint32_t flags;          /* as the step's kind has them */
     uint32_t mode;
     const char *path, *to_path; /* or an attribute's name; a symlink's target */

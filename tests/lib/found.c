@@ -4,6 +4,8 @@
 
 #include "base/fault.h"
 
+#include <poll.h>
+
 /* A read that must be whole and is not ends its chain: a worker that had more to do must not do it. */
 TEST_EACH_BACKEND(nothing_follows_a_read_that_was_not_whole)
 {
@@ -99,5 +101,22 @@ TEST_EACH_BACKEND(bytes_of_an_optional_write)
     struct errand_event event = next_event(queue);
     errand_fault = (struct fault){0};
     CHECK_EVENT(event, 0, -1, 10);
+    close_queue(queue);
+}
+
+/* A load that finds more than it may ends its chain, too. /proc's files do not say how big they are. */
+TEST_EACH_BACKEND(nothing_follows_a_load_of_too_much)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    const char *path = make_file("file", 100, 1);
+    errand_chain *chain = new_chain(queue);
+    errand_step_open(chain, AT_FDCWD, "/proc/self/status", O_RDONLY, 0);
+    errand_step_load(chain, ERRAND_SLOT(0), 10);
+    errand_step_unlink(chain, AT_FDCWD, path);
+    submit(chain, NULL, 0);
+    struct errand_event event = next_event(queue);
+    CHECK_EVENT(event, -EFBIG, 1, 11);
+    CHECK(!event.data);
+    CHECK_INT(access(path, F_OK), 0);
     close_queue(queue);
 }
