@@ -120,3 +120,28 @@ TEST_EACH_BACKEND(nothing_follows_a_load_of_too_much)
     CHECK_INT(access(path, F_OK), 0);
     close_queue(queue);
 }
+
+/* A chain may be resumed before it comes to its await step: what it waits for until then is not over by that. */
+TEST_EACH_BACKEND(a_sleep_that_is_resumed)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    errand_chain *chain = new_chain(queue);
+    int sockets[2];
+    make_pair(PAIR_UNIX, sockets);
+    errand_step_sleep(chain, 50 * ERRAND_MILLISECOND);
+    errand_step_await(chain, NULL, NULL);
+    errand_step_poll(chain, sockets[0], POLLIN);
+    int64_t begun = errand_queue_now(queue);
+    errand_id id = submit(chain, NULL, 0);
+    no_event(queue);
+    CHECK_INT(errand_resume(queue, id, 7, 0), 0);
+    no_event(queue);
+    CHECK_INT(errand_resume(queue, id, 7, 0), -EALREADY);
+    CHECK_INT(send(sockets[1], "x", 1, 0), 1);
+    struct errand_event event = next_event(queue);
+    CHECK_EVENT(event, 0, -1, 0);
+    CHECK(errand_queue_now(queue) - begun >= 50 * ERRAND_MILLISECOND);
+    close(sockets[0]);
+    close(sockets[1]);
+    close_queue(queue);
+}
