@@ -145,3 +145,33 @@ TEST_EACH_BACKEND(a_sleep_that_is_resumed)
     close(sockets[1]);
     close_queue(queue);
 }
+
+static int note_stop(errand_chain *chain, void *context)
+{
+    (void)chain;
+    ++*(int *)context;
+    return 0;
+}
+
+/* Who is told to stop, and has no time left to let the chain go on, loses nothing. */
+TEST_EACH_BACKEND(closing_ends_what_awaits)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    int stops = 0;
+    make_file("file", 100, 1);
+    for (int i = 0; i < 2; i++) {
+        errand_chain *chain = new_chain(queue);
+        errand_step_open(chain, AT_FDCWD, path_of("file"), O_RDONLY, 0);
+        errand_step_await(chain, note_stop, &stops);
+        errand_step_await(chain, note_stop, &stops);
+        errand_id id = submit(chain, NULL, 0);
+        while (stats_of(queue).descriptors <= (unsigned)i)
+            no_event(queue);
+        if (i == 0)
+            CHECK_INT(errand_cancel(queue, id), 0);
+        no_event(queue);
+    }
+    CHECK_INT(stops, 1);
+    CHECK_INT(errand_queue_close(queue), 0);
+    CHECK_INT(stops, 2);
+}
