@@ -164,7 +164,7 @@ static int apply(struct end *to, struct end *from, const struct errand_stat *lik
 
 const struct errand_stat *run_found(const struct file_run *run, unsigned file)
 {
-    for (unsigned i = 0; i < run->done; i++)
+    for (unsigned i = run->done; i-- > 0;) /* the last: there may have been changes in between */
         if (run->calls[i].kind == ERRAND_STEP_STAT && run->calls[i].file == file && run->calls[i].result >= 0)
             return run->calls[i].value;
     return NULL;

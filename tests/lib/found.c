@@ -175,3 +175,27 @@ TEST_EACH_BACKEND(closing_ends_what_awaits)
     CHECK_INT(errand_queue_close(queue), 0);
     CHECK_INT(stops, 2);
 }
+
+/* Of several looks at a file the last one says what another is to be like, also when all were one worker's. */
+TEST_EACH_BACKEND(like_the_last_look)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    struct errand_stat first, last;
+    struct stat made;
+    REQUIRE_CALL(chmod(make_file("from", 100, 1), 0640));
+    errand_chain *chain = new_chain(queue);
+    errand_step_open(chain, AT_FDCWD, path_of("from"), O_RDONLY, 0);
+    errand_step_stat(chain, ERRAND_SLOT(0), &first);
+    errand_step_chmod(chain, ERRAND_SLOT(0), 0604);
+    errand_step_stat(chain, ERRAND_SLOT(0), &last);
+    errand_step_open(chain, AT_FDCWD, path_of("to"), O_WRONLY | O_CREAT, 0600);
+    errand_step_copy_metadata(chain, ERRAND_SLOT(4), ERRAND_SLOT(0), ERRAND_MODE);
+    submit(chain, NULL, 0);
+    struct errand_event event = next_event(queue);
+    CHECK_EVENT(event, 0, -1, 0);
+    CHECK_INT(first.mode & 07777, 0640);
+    CHECK_INT(last.mode & 07777, 0604);
+    REQUIRE_CALL(stat(path_of("to"), &made));
+    CHECK_INT(made.st_mode & 07777, 0604);
+    close_queue(queue);
+}
