@@ -199,3 +199,20 @@ TEST_EACH_BACKEND(like_the_last_look)
     CHECK_INT(made.st_mode & 07777, 0604);
     close_queue(queue);
 }
+
+/* A file in its own place: rename(2) does nothing between two names of one file, not even remove the first. */
+TEST_EACH_BACKEND(replaced_by_itself)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    REQUIRE_CALL(mkdir(path_of("inner"), 0700));
+    make_file("inner/file", 100, 1);
+    errand_chain *chain = new_chain(queue);
+    errand_step_open(chain, AT_FDCWD, path_of("inner/file"), O_RDONLY, 0);
+    errand_step_replace(chain, ERRAND_SLOT(0), AT_FDCWD, path_of("inner/file"));
+    errand_step_unlink(chain, AT_FDCWD, path_of("inner/file"));
+    errand_step_rmdir(chain, AT_FDCWD, path_of("inner"));
+    submit(chain, NULL, 0);
+    struct errand_event event = next_event(queue);
+    CHECK_EVENT(event, 0, -1, 0);
+    close_queue(queue);
+}
