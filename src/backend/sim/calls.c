@@ -68,6 +68,8 @@ static int64_t call_read(struct sim *sim, struct file_run *run, const struct run
     run->moved = n > 0 ? (size_t)n : 0;
     if (n >= 0 && n < call->length && fault == 0 && (call->flags & ERRAND_EXACT))
         return -ENODATA;
+    if (n == call->length && fault == 0 && call->fits)
+        return -EFBIG;
     return fault < 0 ? fault : n;
 }
 

@@ -77,7 +77,7 @@ int64_t call_of_file(struct sim *sim, struct inode *inode, int fd, const struct 
 /* What the run found when it looked at the file; NULL: it has not. */
 static const struct errand_stat *found_by_run(const struct file_run *run, unsigned file)
 {
-    for (unsigned i = 0; i < run->done; i++)
+    for (unsigned i = run->done; i-- > 0;)
         if (run->calls[i].kind == ERRAND_STEP_STAT && run->calls[i].file == file && run->calls[i].result >= 0)
             return run->calls[i].value;
     return NULL;

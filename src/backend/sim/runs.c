@@ -60,6 +60,7 @@ static void grant_buffer(struct sim *sim, struct file_run *run)
         if ((size_t)call->length <= run->buffer_size - run->lead)
             return;
         call->length = (int64_t)(run->buffer_size - run->lead);
+        call->fits = false;
         run->count = (uint8_t)(i + 1);
     }
 }
@@ -163,6 +164,8 @@ static void tell_account(struct file_run *run)
             account->last_step = call->step;
         if (call->kind == ERRAND_STEP_WRITE || (call->kind == ERRAND_STEP_READ && of != ERRAND_STEP_SENDFILE))
             account->bytes += run->moved; /* with an error, too */
+        if (call->kind == ERRAND_STEP_READ && of == ERRAND_STEP_LOAD)
+            account->loaded += run->moved;
         if (call->kind == ERRAND_STEP_COPY && !failed && call->result > 0)
             account->bytes += (uint64_t)call->result;
     }

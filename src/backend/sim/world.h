@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The inside of a simulated world, shared by its files: files.c (names, descriptors), calls.c, names.c and metadata.c
  * (the calls of a run), runs.c (lanes and workers), now.c (immediate operations), peers.c (sockets), sim.c (the
- * backend, and time). */
+ * backend, and time), world.c (what the test sees). */
 #ifndef BACKEND_SIM_WORLD_H
 #define BACKEND_SIM_WORLD_H
 
@@ -10,8 +10,8 @@
 #include "base/heap.h"
 #include "chain/chain.h"
 
-#define FDS         2048 /* numbers; each rests for as long as possible before it is used again */
-#define FIRST_FD    3
+#define FIRST_FD    SIM_FIRST_FD
+#define FDS         (FIRST_FD + 2048) /* numbers; each rests for as long as possible before it is used again */
 #define INODES      1024
 #define PENDING     2048
 #define LANES       64
@@ -24,6 +24,7 @@ struct sim_fd {
     uint8_t object;
     bool tests;     /* the test's, not the library's */
     bool path_only; /* O_PATH */
+    bool direct;    /* O_DIRECT */
     uint8_t listed;
     uint16_t inode;
     uint16_t next_free;
@@ -122,6 +123,8 @@ int fault_of_op(struct sim *sim, unsigned op_kind);
 struct pending *pend(struct sim *sim, int64_t due);
 void unpend(struct sim *sim, struct pending *pending);
 void give_back(struct sim *sim, struct op *op);
+/* What is due now. */
+void let_come(struct sim *sim);
 
 /* ---- files.c */
 void files_make(struct sim *sim);
