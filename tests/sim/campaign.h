@@ -146,6 +146,7 @@ struct world {
     uint64_t waits;
     unsigned drawn; /* the directory of what was drawn last */
     bool closing;
+    bool crossing;   /* most paths lead onto other mounts, which often hang, and it is closed in the middle of it */
     bool calm;       /* less goes wrong, so that chains come further */
     errand_id ended; /* one that had its event */
     bool big_taken[BIG];

@@ -24,6 +24,8 @@ static void put_name(char *text, unsigned name)
 static unsigned draw_name(struct world *world, unsigned directory, enum wanted wanted)
 {
     unsigned name = wanted == A_SYMLINK ? 7 + 16 * upto(world, 2) : upto(world, STABLE_NAMES);
+    if (wanted == STABLE && sim_kind(world->sim, directory, name) == 0 && !one_in(world, 8))
+        name = 0;
     if (wanted == STABLE || wanted == A_SYMLINK)
         return name;
     for (unsigned tries = 0; tries < 12; tries++) {
@@ -40,6 +42,10 @@ int draw_where_in(struct world *world, char *text, enum wanted wanted, unsigned 
 {
     static const char dots[] = "./././././././././././././././././././././././././././././././././././././././.";
     unsigned name = draw_name(world, directory, wanted), how = upto(world, 64);
+    if ((how == 0 || how == 2) && !one_in(world, 3)) /* which lead nowhere */
+        how = 64;
+    if (world->crossing && one_in(world, 2))
+        how = 4 + upto(world, 8);
     int top = how % 2 ? world->directories[0] : how % 4 ? AT_FDCWD : world->roots[0];
     int place = upto(world, 16) < 11 ? world->roots[directory] : world->directories[directory];
     if (how == 0)
@@ -206,7 +212,7 @@ static int call(errand_chain *chain, void *context)
         return 0;
     case 1:
     case 2: draw_steps(job, chain, 1 + upto(world, 3)); return 0;
-    case 3: job->own_error = !world->calm; return world->calm ? 0 : OWN_ERROR;
+    case 3: job->own_error |= !world->calm; return world->calm ? 0 : OWN_ERROR;
     case 4: {
         struct job *other = &world->memory->jobs[upto(world, JOBS)];
         if (other->live && !other->cancelled) {
@@ -309,6 +315,10 @@ static void draw_steps(struct job *job, errand_chain *chain, unsigned count)
     for (unsigned tries = 0; job->steps < end && tries < 2 * count && !job->sticky_error; tries++) {
         if (job->files == 0 && one_in(job->world, 2))
             draw_one(job, chain, ERRAND_STEP_OPEN);
+        else if (job->world->crossing && one_in(job->world, 2))
+            draw_one(job, chain, one_in(job->world, 2) ? ERRAND_STEP_READ_LINK : ERRAND_STEP_RENAME);
+        else if (one_in(job->world, 10)) /* or soon no name would be free */
+            draw_one(job, chain, one_in(job->world, 4) ? ERRAND_STEP_RMDIR : ERRAND_STEP_UNLINK);
         else
             draw_one(job, chain, 1 + upto(job->world, KINDS - 1));
     }
