@@ -44,7 +44,8 @@ static void begins(struct sim *sim, struct op *op)
         return;
     if (account->ended)
         complain(sim, "an operation of a chain that has had its event");
-    account->in_flight++;
+    if (account->in_flight++)
+        complain(sim, "a chain has two operations under way");
 }
 
 /* What the chain's event has to tell of it; runs are counted in runs.c. */
