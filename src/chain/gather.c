@@ -245,6 +245,7 @@ static bool describe(struct gathering *g, struct step *step, struct run_call *ca
     case ERRAND_STEP_COPY_METADATA: return add_metadata(g, step, call, index);
     case ERRAND_STEP_STAT:
         call->flags = step->flags & (ERRAND_REGULAR | ERRAND_ONE_LINK);
+        call->told = step->stat != NULL;
         return keep(g, NULL, sizeof(struct errand_stat), &call->value);
     case ERRAND_STEP_LOAD:
         call->kind = ERRAND_STEP_READ;

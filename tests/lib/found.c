@@ -216,3 +216,38 @@ TEST_EACH_BACKEND(replaced_by_itself)
     CHECK_EVENT(event, 0, -1, 0);
     close_queue(queue);
 }
+
+/* What a run looked at for itself, or before it changed the file, is not what others are to be like. */
+TEST_EACH_BACKEND(like_what_it_is_now)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    int root = add_root(queue, harness_directory(), 0);
+    struct errand_stat first;
+    struct stat made;
+    umask(0);
+    for (int i = 0; i < 4; i++) {
+        harness_at("%s, %s", i & 1 ? "root" : "path", i & 2 ? "a look that was told" : "none");
+        unlink(path_of("like"));
+        unlink(path_of("to"));
+        REQUIRE_CALL(chmod(make_file("from", 100, 1), 0644));
+        int at = i & 1 ? root : AT_FDCWD;
+        errand_chain *chain = new_chain(queue);
+        errand_step_open(chain, at, i & 1 ? "from" : path_of("from"), O_RDWR, 0);
+        int look = errand_step_stat(chain, ERRAND_SLOT(0), i & 2 ? &first : NULL);
+        errand_step_chmod(chain, ERRAND_SLOT(0), 0600);
+        int like =
+            errand_step_open_like(chain, at, i & 1 ? "like" : path_of("like"), O_WRONLY | O_CREAT, ERRAND_SLOT(0));
+        int to = errand_step_open(chain, at, i & 1 ? "to" : path_of("to"), O_WRONLY | O_CREAT, 0666);
+        errand_step_copy_metadata(chain, ERRAND_SLOT(to), ERRAND_SLOT(0), ERRAND_MODE);
+        CHECK(look == 1 && like == 3);
+        submit(chain, NULL, 0);
+        struct errand_event event = next_event(queue);
+        CHECK_EVENT(event, 0, -1, 0);
+        REQUIRE_CALL(stat(path_of("like"), &made));
+        CHECK_INT(made.st_mode & 07777, 0600);
+        REQUIRE_CALL(stat(path_of("to"), &made));
+        CHECK_INT(made.st_mode & 07777, i & 2 ? 0644 : 0600);
+    }
+    errand_root_remove(queue, root);
+    close_queue(queue);
+}

@@ -74,11 +74,16 @@ int64_t call_of_file(struct sim *sim, struct inode *inode, int fd, const struct 
 
 /* ---- from one file to another */
 
-/* What the run found when it looked at the file; NULL: it has not. */
-static const struct errand_stat *found_by_run(const struct file_run *run, unsigned file)
+static bool is_look(const struct run_call *call, unsigned file)
+{
+    return call->kind == ERRAND_STEP_STAT && call->file == file && call->result >= 0;
+}
+
+/* The last look of this run's that the caller knows of. */
+static const struct errand_stat *found_for_caller(const struct file_run *run, unsigned file)
 {
     for (unsigned i = run->done; i-- > 0;)
-        if (run->calls[i].kind == ERRAND_STEP_STAT && run->calls[i].file == file && run->calls[i].result >= 0)
+        if (is_look(&run->calls[i], file) && run->calls[i].told)
             return run->calls[i].value;
     return NULL;
 }
@@ -88,7 +93,7 @@ int64_t call_metadata(struct sim *sim, struct file_run *run, const struct run_ca
     int from_fd = run->files[call->file].fd, to_fd = run->files[call->to].fd;
     const struct inode *from = inode_of(sim, from_fd, "a copy of metadata");
     struct inode *to = inode_of(sim, to_fd, "a copy of metadata");
-    const struct errand_stat *found = found_by_run(run, call->file);
+    const struct errand_stat *found = found_for_caller(run, call->file);
     struct errand_stat like;
     if (!from || !to)
         return -EBADF;
@@ -111,17 +116,12 @@ int64_t call_metadata(struct sim *sim, struct file_run *run, const struct run_ca
     return 0;
 }
 
+/* No look of the run's saves another here: it would find the same, or be out of date. */
 int call_mode_like(struct sim *sim, const struct file_run *run, unsigned file)
 {
-    const struct errand_stat *found = found_by_run(run, file);
     struct errand_stat like;
-    if (!found && run->files[file].fd < 0)
+    if (run->files[file].fd < 0 || !inode_of(sim, run->files[file].fd, "a look"))
         return -EBADF;
-    if (!found && !inode_of(sim, run->files[file].fd, "a look"))
-        return -EBADF;
-    if (!found)
-        stat_fill(sim, sim->fds[run->files[file].fd].inode, &like);
-    else
-        like = *found;
+    stat_fill(sim, sim->fds[run->files[file].fd].inode, &like);
     return (int)(like.mode & (like.user == 0 && like.group == 0 ? 0777u : 0700u));
 }
