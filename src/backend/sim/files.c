@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define SECTOR 512 /* what direct reads must be aligned to */
+
 static const int64_t sizes[] = {0, 1, 100, 4096, 5000, 8192, 20000, 70000, 140000, 300000, 600000};
 
 static void fds_make(struct sim *sim)
@@ -81,8 +83,10 @@ int fd_duplicate(struct sim *sim, int fd)
     if (!old)
         return -EBADF;
     int new = fd_new(sim, old->object, old->inode);
-    if (new >= 0)
+    if (new >= 0) {
         sim->fds[new].path_only = old->path_only;
+        sim->fds[new].direct = old->direct;
+    }
     return new;
 }
 
@@ -170,6 +174,7 @@ void stat_fill(const struct sim *sim, unsigned number, struct errand_stat *out)
     *out = (struct errand_stat){.bytes = (uint64_t)inode->size,
                                 .blocks = (uint64_t)(inode->size + 4095) / 4096 * 8 + inode->fragmented * 8,
                                 .modified_ns = inode->modified,
+                                .accessed_ns = inode->accessed,
                                 .device = inode->device + 1u,
                                 .inode = number,
                                 .mode = inode->mode,
@@ -192,6 +197,10 @@ int64_t file_read(struct sim *sim, int fd, void *buffer, size_t length, int64_t 
         return -EBADF;
     if (offset < 0)
         complain(sim, "a read at %lld", (long long)offset);
+    if (sim->fds[fd].direct && (offset % SECTOR || length % SECTOR))
+        return -EINVAL;
+    if (sim->fds[fd].direct && (uintptr_t)buffer % SECTOR)
+        complain(sim, "a direct read into memory that is not aligned");
     int64_t left = offset < inode->size ? inode->size - offset : 0;
     size_t n = (int64_t)length < left ? length : (size_t)left;
     memcpy(buffer, sim_pattern(sim, (uint64_t)offset), n);
@@ -335,6 +344,7 @@ int path_open(struct sim *sim, int dir_fd, const char *path, const struct sim_ho
     int fd = result < 0 ? result : fd_new(sim, OBJECT_INODE, number);
     if (fd >= 0) {
         sim->fds[fd].path_only = (how->flags & O_PATH) != 0;
+        sim->fds[fd].direct = (how->flags & O_DIRECT) != 0;
         if ((how->flags & O_TRUNC) && S_ISREG(inode->mode))
             inode->size = 0;
     }

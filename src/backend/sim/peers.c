@@ -142,7 +142,8 @@ static bool try_connect(struct sim *sim, struct op *op)
 
 static bool try_poll(struct sim *sim, struct op *op)
 {
-    const struct sim_fd *socket = fd_of(sim, op->socket, "a poll");
+    bool real = op->socket >= 0 && op->socket < FIRST_FD;
+    bool socket = real || fd_of(sim, op->socket, "a poll");
     op->result = socket ? (int64_t)(op->flags & (POLLIN | POLLOUT)) : -EBADF;
     if (chance(sim, sim->options.fault_chance))
         op->result = chance(sim, 32768) ? fault_of_op(sim, OP_POLL) : POLLERR | POLLHUP;

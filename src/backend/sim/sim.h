@@ -28,6 +28,8 @@ struct sim;
  */
 struct sim_account {
     uint64_t bytes;     /* that its event must tell */
+    uint64_t peers;     /* of them, and of what was received into files: those on sockets */
+    uint64_t loaded;    /* of them: a load step's */
     uint64_t errors[3]; /* a bit for each errno that it was given */
     int64_t progressed; /* when it last was given something */
     uint32_t in_flight; /* operations that are with the backend */
@@ -58,6 +60,10 @@ void sim_install(struct sim *sim);
 /* The contents of files and streams from offset on, some 700 KiB of them. */
 const char *sim_pattern(const struct sim *sim, uint64_t offset);
 
+/* The lowest number of a simulated descriptor. Below it are the real ones, which some sources have (a signalfd, an
+ * eventfd): whoever polls one is told, time and again, that it is ready, and has to look. */
+#define SIM_FIRST_FD 1024
+
 /* Descriptors of the test's own; -1: the table is full. */
 int sim_directory(struct sim *sim, unsigned directory);
 int sim_file(struct sim *sim, unsigned directory, unsigned name);
@@ -76,6 +82,12 @@ void sim_release(struct sim *sim);
 
 /* Everything that is on its way comes to its end: after a queue was closed. */
 void sim_settle(struct sim *sim);
+
+/* How many bytes a connection has taken. */
+uint64_t sim_sent(const struct sim *sim, int fd);
+
+/* What has a name: its S_IFMT bits; 0: nothing has. */
+unsigned sim_kind(const struct sim *sim, unsigned directory, unsigned name);
 
 int64_t sim_now(const struct sim *sim);
 

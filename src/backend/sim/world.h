@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of a simulated world, shared by its files: files.c (names, descriptors), calls.c (the calls of a run),
- * runs.c (lanes and workers), now.c (immediate operations), peers.c (sockets), sim.c (the backend, and time). */
+/* The inside of a simulated world, shared by its files: files.c (names, descriptors), calls.c, names.c and metadata.c
+ * (the calls of a run), runs.c (lanes and workers), now.c (immediate operations), peers.c (sockets), sim.c (the
+ * backend, and time), world.c (what the test sees). */
 #ifndef BACKEND_SIM_WORLD_H
 #define BACKEND_SIM_WORLD_H
 
@@ -9,8 +10,8 @@
 #include "base/heap.h"
 #include "chain/chain.h"
 
-#define FDS         2048 /* numbers; each rests for as long as possible before it is used again */
-#define FIRST_FD    3
+#define FIRST_FD    SIM_FIRST_FD
+#define FDS         (FIRST_FD + 2048) /* numbers; each rests for as long as possible before it is used again */
 #define INODES      1024
 #define PENDING     2048
 #define LANES       64
@@ -23,6 +24,7 @@ struct sim_fd {
     uint8_t object;
     bool tests;     /* the test's, not the library's */
     bool path_only; /* O_PATH */
+    bool direct;    /* O_DIRECT */
     uint8_t listed;
     uint16_t inode;
     uint16_t next_free;
@@ -121,6 +123,8 @@ int fault_of_op(struct sim *sim, unsigned op_kind);
 struct pending *pend(struct sim *sim, int64_t due);
 void unpend(struct sim *sim, struct pending *pending);
 void give_back(struct sim *sim, struct op *op);
+/* What is due now. */
+void let_come(struct sim *sim);
 
 /* ---- files.c */
 void files_make(struct sim *sim);
@@ -157,6 +161,34 @@ void perform_now(struct sim *sim, struct op *op);
 
 /* ---- calls.c: performs a call of a run. Returns its result, an error, LEADS_ELSEWHERE. */
 int64_t call_perform(struct sim *sim, struct file_run *run, struct run_call *call);
+int64_t path_crosses(struct file_run *run, unsigned place, const char *path, int64_t result);
+/* What a run has to do with is its own: neither the caller's memory nor the chain's. */
+void check_run_memory(struct sim *sim, const struct file_run *run, const void *memory, const char *what);
+
+static inline int run_directory_of(const struct file_run *run, unsigned place)
+{
+    const struct run_place *where = &run->places[place];
+    return where->root ? where->root->fd : where->dir_fd;
+}
+
+/* 0, or why the directory is not to be had: it could not be duplicated. */
+static inline int place_error(const struct file_run *run, unsigned place)
+{
+    const struct run_place *where = &run->places[place];
+    return where->borrowed && where->dir_fd < 0 ? where->dir_fd : 0;
+}
+
+static inline bool is_beneath(const struct file_run *run, unsigned place)
+{
+    return run->places[place].root && run->places[place].root->resolve;
+}
+
+/* ---- names.c, metadata.c */
+int64_t call_of_names(struct sim *sim, struct file_run *run, struct run_call *call);
+int64_t call_of_file(struct sim *sim, struct inode *inode, int fd, const struct run_call *call);
+int64_t call_metadata(struct sim *sim, struct file_run *run, const struct run_call *call);
+/* The permissions of a file that is to become like this one, or a negative errno. */
+int call_mode_like(struct sim *sim, const struct file_run *run, unsigned file);
 
 /* ---- runs.c */
 void run_enqueue(struct sim *sim, struct file_run *run);
