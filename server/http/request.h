@@ -75,8 +75,8 @@ struct http_request {
  * - Host, Content-Length, Authorization, Content-Range, Destination, Origin, Access-Control-Request-*: -400.
  * - Range and conditions: HTTP_SELECTS_TWICE. A GET that ignores them all is right, if not cheap; a method that changes
  *   something is not, because its condition was to protect something: -400.
- * - Accept and Accept-Encoding are lists, which might be put together; but the lines need not be next to each other, and
- *   nobody sends them so. The span becomes empty, which is right whatever they say: no content coding, no preference.
+ * - Accept and Accept-Encoding are lists, which might be put together; but the lines need not be next to each other,
+ *   and nobody sends them so. The span becomes empty, which is right whatever they say: no coding, no preference.
  * - Connection, Expect, Overwrite: each is looked at. Transfer-Encoding: HTTP_ENCODING_OTHER.
  */
 
