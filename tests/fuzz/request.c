@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Request heads: pieces make no difference, and what is understood lies in the head and is free of what could mislead. */
+/* Request heads: pieces make no difference; what is understood lies in the head and is free of what could mislead. */
 #include "fuzz.h"
 #include "http/request.h"
 
