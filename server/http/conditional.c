@@ -154,6 +154,8 @@ struct http_verdict http_conditions_judge(const struct http_conditions *conditio
                                           const struct http_current *current)
 {
     bool reads = method == HTTP_GET || method == HTTP_HEAD;
+    if (method == HTTP_OPTIONS)
+        return (struct http_verdict){0}; /* has nothing to do with any version: RFC 9110, 13.2.1 */
     if (!is_unchanged(conditions, current))
         return (struct http_verdict){.status = 412};
     if (is_known(conditions, current, reads))

@@ -53,8 +53,8 @@ struct http_verdict {
 /*
  * In RFC 9110, 13.2.2's order: If-Match (strong) or else If-Unmodified-Since; If-None-Match (weak) or else
  * If-Modified-Since (GET and HEAD); If-Range (strong, or exactly the date). For who would otherwise answer with
- * success: what ends in 404 or 403 anyway is not asked for its conditions (13.2.1). A malformed date is ignored, a
- * malformed list of tags has no tag behind the place where it is malformed.
+ * success: what ends in 404 or 403 anyway is not asked for its conditions (13.2.1), nor is OPTIONS. A malformed date is
+ * ignored, a malformed list of tags has no tag behind the place where it is malformed.
  */
 struct http_verdict http_conditions_judge(const struct http_conditions *conditions, enum http_method method,
                                           const struct http_current *current);

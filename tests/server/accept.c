@@ -104,6 +104,7 @@ TEST(json)
         {"*/*, text/html;q=0", true},
         {"*/*, application/json;q=0", false},
         {"application/json;q=0", false},
+        {"application/json;q=0, */*;q=0", false},
         {"application/json;x=\"a,;q=0\\\"\"", true},
         {"application/json;q=0.5;x=\"y\", text/html;q=0.4;z", true},
         {"application/jsonx, */*;q=0.1", false},

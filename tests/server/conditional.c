@@ -126,6 +126,7 @@ TEST(of_what_exists)
         {"GET", "If-Match: \"u\"\r\nIf-None-Match: \"t\"\r\n", "412"},
         {"GET", "If-Match: \"t\"\r\nIf-None-Match: \"t\"\r\n", "304"},
         {"GET", "If-Unmodified-Since: " PAST "\r\nIf-Modified-Since: " TIME "\r\n", "412"},
+        {"OPTIONS", "If-Match: \"u\"\r\nIf-None-Match: *\r\nIf-Unmodified-Since: " PAST "\r\n", "go"},
         /* ranges */
         {"GET", "Range: bytes=0-0\r\n", "go with range"},
         {"HEAD", "Range: bytes=0-0\r\n", "go"},
