@@ -375,7 +375,7 @@ static int understand(struct exchange *exchange, const struct http_request *requ
         exchange->linger = true;
     }
     if (!wanted)
-        return request->method == HTTP_REFUSED ? 405 : 501;
+        return request->method == HTTP_UNKNOWN ? 501 : 405;
     if (request->flags & HTTP_HAS_ENCODING)
         return 400;
     if (request->content_length > BODY_MAX)
