@@ -30,7 +30,7 @@ void users_close(struct users *users);
  */
 bool users_check(const struct users *users, const char *name, const char *password);
 
-/* The value of an Authorization field: "Basic " and base64 of NAME:PASSWORD, and nothing else. False: it is not that. */
+/* The value of an Authorization field: "Basic " and base64 of NAME:PASSWORD, nothing else. False: it is not that. */
 bool users_read_basic(const char *field, size_t length, struct users_credentials *out);
 
 /*

@@ -40,7 +40,8 @@ bool config_parse_listen(struct config_setting *setting)
     struct config_addresses *addresses = setting->field;
     struct listen_address address = {0};
     char text[256];
-    bool local = strncmp(setting->value, "unix:", 5) == 0, relative = local && setting->value[5] != '/';
+    bool local = strncmp(setting->value, "unix:", 5) == 0;
+    bool relative = local && setting->value[5] != '/' && setting->value[5] != '\0';
     const char *folder = relative && setting->folder != NULL ? setting->folder : "";
     int length = snprintf(text, sizeof text, "%s%s%s%s", local ? "unix:" : "", folder, *folder ? "/" : "",
                           setting->value + (local ? 5 : 0));

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Patterns of paths, without recursion: when a byte does not fit, the last star that may grow takes one byte more. Only
- * two need be remembered, the last "*" and the last "**": a star before another has taken the least it can, which leaves
- * the most to the other; and what lies between a "*" and one of a later segment is held in place by the slash.
+ * Patterns of paths, without recursion: when a byte does not fit, the last star that may grow takes one byte more.
+ * Only two need be remembered, the last "*" and the last "**": a star before another has taken the least it can, which
+ * leaves the most to the other; and what lies between a "*" and one of a later segment is held in place by the slash.
  *
- * When the stars behind a "**" have failed, it need not grow by one byte only: unless it pushes the first of them out of
- * its segment, that one has no end to try that was not tried. So each byte of the path meets each of the pattern once.
+ * When the stars behind a "**" have failed, it need not grow by one byte only: unless it pushes the first of them out
+ * of its segment, that one has no end to try that was not tried. So each byte of the path meets each of the pattern
+ * about once.
  */
 #include "pattern.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The configuration file: every key, every kind of mistake, which host is meant, and what options change. */
+/*
+ * The configuration file: every key, every kind of mistake, which host is meant, and what options change.
+ * long file because: each key and each mistake has its row
+ */
 #include "config/inside.h"
 #include "harness.h"
 
@@ -222,7 +225,7 @@ TEST(the_table)
 
 TEST(a_long_file)
 {
-    enum { HOSTS = 200, SPACE = 1 << 20 };
+    enum { HOSTS = 200, SPACE = 2 << 20 };
     char *text = malloc(SPACE);
     size_t used = 0;
     for (unsigned i = 0; i < HOSTS; i++) {
@@ -275,6 +278,9 @@ static const struct {
     {"[Server]\nListen=example.org:80\n", ":2: ", "want ADDR:PORT, [IPV6]:PORT, PORT or unix:PATH"},
     {"[Server]\nListen=::1:80\n", ":2: ", "want ADDR:PORT"},
     {"[Server]\nListen=unix:\n", ":2: ", "want ADDR:PORT"},
+    {"[Server]\nListen=unix:/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
+     ":2: ", "at most 107 bytes"},
     {"[Server]\nProxyFrom=10.0.0.0/33\n", ":2: ", "want addresses or prefixes"},
     {"[Server]\nProxyFrom=10.0.0.0/\n", ":2: ", "want addresses or prefixes"},
     {"[Server]\nUser=a b\n", ":2: ", "want one name"},

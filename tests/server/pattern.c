@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Patterns of paths, against a slow and plain reading of what they mean, and against those who want them to take long. */
+/* Patterns of paths, against a slow and plain reading of what they mean, and against who wants them to take long. */
 #include "config/pattern.h"
 #include "harness.h"
 
@@ -77,7 +77,7 @@ static bool plain(const char *pattern, const char *path)
     }
 }
 
-/* The number as a text in that alphabet; false: it has fewer letters, and was had before. */
+/* The number as a text of so many letters of an alphabet, behind a slash. */
 static void spell(unsigned number, const char *alphabet, unsigned length, char *out)
 {
     unsigned base = (unsigned)strlen(alphabet);

@@ -188,13 +188,15 @@ def command_line_wins(backend):
         file = configured(root, f'[Server]\nListen=127.0.0.1:{port}\nListen=unix:socket\nThreads=7\nBackend={other}\n'
                                 '[Host]\nDirectory=www\n')
         options = ['--threads', '1', '--backend', backend, '-d', os.path.join(root, 'other')]
-        for arguments in ([*options, '--http', '127.0.0.1:0', '-c', file], ['-c', file, *options, '--http', '127.0.0.1:0']):
+        options += ['--http', '127.0.0.1:0']
+        for arguments in ([*options, '-c', file], ['-c', file, *options]):
             with Started(*arguments) as server:
                 assert ', 1 queue\n' in server.line and f'backend {backend} ' in server.line, server.line
                 same(len(server.addresses), 1)
                 assert 'unix:' not in server.line, server.line
                 same(fetch(socket.AF_INET, ('127.0.0.1', int(server.addresses[0][1]))), b'other\n')
-        file = configured(root, f'[Server]\nListen=127.0.0.1:{port}\nThreads=1\nBackend={backend}\n[Host]\nDirectory=www\n')
+        file = configured(root, f'[Server]\nListen=127.0.0.1:{port}\nThreads=1\nBackend={backend}\n'
+                                '[Host]\nDirectory=www\n')
         with Started('-p', '0', '-c', file) as server:
             same(fetch(socket.AF_INET, ('127.0.0.1', int(server.addresses[0][1]))), b'hello\n')
 
