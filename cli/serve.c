@@ -19,6 +19,7 @@ static const char usage[] =
     "  -d DIR, --directory DIR    the directory\n"
     "  -c FILE, --config FILE     read the configuration from FILE: errand.conf(5); options go before it\n"
     "  -t, --test                 only look whether FILE and the options are right\n"
+    "  --show-config              only write what FILE and the options come to, as such a file\n"
     "\n"
     "  --listing, --no-listing    list directories that have no index.html, or not (default)\n"
     "  --hidden                   serve names that begin with a dot, too\n"
@@ -43,7 +44,7 @@ static const char usage[] =
     "\n"
     "SIGINT or SIGTERM ends it: what is under way is finished, within that time or until the second signal.\n";
 
-enum { OPTION_HTTP = 256, OPTION_FTP, OPTION_SPA, OPTION_KEYS };
+enum { OPTION_HTTP = 256, OPTION_FTP, OPTION_SPA, OPTION_SHOW, OPTION_KEYS };
 
 /* Options that are a key's. Their codes in long_options count from OPTION_KEYS on. */
 static const struct key_option {
@@ -67,7 +68,7 @@ static const struct key_option {
     {"precompressed", "Host", "Precompressed", "yes"},
 };
 
-enum { KEY_OPTIONS = sizeof key_options / sizeof key_options[0], OWN_OPTIONS = 10 };
+enum { KEY_OPTIONS = sizeof key_options / sizeof key_options[0], OWN_OPTIONS = 11 };
 
 static const struct option own_options[OWN_OPTIONS] = {
     {"http", required_argument, NULL, OPTION_HTTP},
@@ -80,13 +81,14 @@ static const struct option own_options[OWN_OPTIONS] = {
     {"test", no_argument, NULL, 't'},
     {"version", no_argument, NULL, 'V'},
     {"help", no_argument, NULL, 'h'},
+    {"show-config", no_argument, NULL, OPTION_SHOW},
 };
 
 /* What the command line says, before it is applied: the file comes first, wherever it is named. */
 struct command_line {
     struct config *config;
     const char *file, *bind, *port, *directory;
-    bool test, http_off;
+    bool test, show, http_off;
     unsigned count;
     struct {
         int option;
@@ -143,25 +145,27 @@ static int apply_option(struct command_line *line, int option, const char *value
     }
 }
 
-/* -b and -p change one address: the last --http, or else the file's first, or else the default. */
-static int apply_address(struct command_line *line)
+/* The last address that has a port: one of --http, or else of the file. NULL: there is none, and no memory for one. */
+static struct listen_address *address_to_change(struct command_line *line)
 {
     struct config_addresses *http = &line->config->http;
-    struct listen_address address = {0};
+    for (unsigned i = http->count; i > 0; i--)
+        if (!listen_is_local(&http->list[i - 1]))
+            return &http->list[i - 1];
+    return set_http(line, "127.0.0.1:8080") == 0 ? &http->list[http->count - 1] : NULL;
+}
+
+static int apply_address(struct command_line *line)
+{
     if (line->bind == NULL && line->port == NULL)
         return 0;
-    unsigned changed = http->count == 0 ? 0 : http->count - 1;
-    if (http->count > 0 && !listen_is_local(&http->list[changed]))
-        address = http->list[changed];
-    else
-        listen_address_read(&address, "127.0.0.1:8080");
-    if (line->bind != NULL && !listen_address_set_host(&address, line->bind, strlen(line->bind)))
-        return bad("-b", line->bind, "want an address in digits, as 127.0.0.1 or ::1 (0.0.0.0: all of this machine)");
-    if (line->port != NULL && !listen_address_set_port(&address, line->port))
-        return bad("-p", line->port, "want a port from 1 to 65535, or 0 for a free one");
-    if (http->count == 0 && set_http(line, "127.0.0.1:8080") != 0)
+    struct listen_address *address = address_to_change(line);
+    if (address == NULL)
         return EXIT_BAD;
-    http->list[changed] = address;
+    if (line->bind != NULL && !listen_address_set_host(address, line->bind, strlen(line->bind)))
+        return bad("-b", line->bind, "want an address in digits, as 127.0.0.1 or ::1 (0.0.0.0: all of this machine)");
+    if (line->port != NULL && !listen_address_set_port(address, line->port))
+        return bad("-p", line->port, "want a port from 1 to 65535, or 0 for a free one");
     return 0;
 }
 
@@ -205,9 +209,12 @@ static int run(struct command_line *line)
         fprintf(stderr, "errand serve: %s\n", why);
         return EXIT_USAGE;
     }
-    if (!line->test)
+    if (!line->test && !line->show)
         return server_run(line->config);
-    printf("%s: ok\n", line->file);
+    if (line->show)
+        config_dump(line->config, stdout);
+    else
+        printf("%s: ok\n", line->file);
     return cli_finish_output();
 }
 
@@ -220,6 +227,7 @@ static int note(struct command_line *line, int option, const char *value)
     case 'p': line->port = value; break;
     case 'd': line->directory = value; break;
     case 't': line->test = true; break;
+    case OPTION_SHOW: line->show = true; break;
     case 'c':
         if (line->file != NULL) {
             fprintf(stderr, "errand serve: one configuration, please: '%s' and '%s' were given\n", line->file, value);

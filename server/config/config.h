@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct config_text {
     const char *bytes; /* ends with a NUL, too; NULL: not set */
@@ -133,6 +134,9 @@ bool config_finish(struct config *config, char *why, size_t why_size);
 
 /* Are the directories and files that it names there, and what they should be? For a test without serving. */
 bool config_check_files(const struct config *config, char *why, size_t why_size);
+
+/* Writes it as a file that gives the same when it is read: what defaults, file and options came to. */
+void config_dump(const struct config *config, FILE *out);
 
 /* The host that a Host field (perhaps with a port, in any case; length 0: none) means. */
 const struct config_host *config_host_of(const struct config *config, const char *name, size_t length);

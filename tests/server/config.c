@@ -245,6 +245,38 @@ TEST(a_long_file)
     free(text);
 }
 
+/* What is written down is read as the same; every key has its place in it. */
+TEST(written_and_read)
+{
+    struct config *config = read_good(
+        "[Server]\nListen=[::1]:80\nListen=unix:/s\nProxyFrom=10.0.0.0/8\nBackend=uring\nThreads=2\n"
+        "User=a\nGroup=b\nCache=5%\nSeccomp=no\n[Limits]\nRate=3K\n[Log]\nAccess=x\nFormat=json\n[Status]\nListen=9\n"
+        "[Host]\nDirectory=/\nIndex=a b\nTryFiles=/x $path.y\nFallback=/z\nErrorPage=404 /f\nListing=yes\n"
+        "[Path /a b/**]\nHeader=A: b ; c\nCacheControl=1d\nRedirect=301 /x\nUsers=u\nRealm=r\nAllowOrigin=*\nType=a/b; c=d\nRate=4\nDeny=yes\n"
+        "[Path *.c]\nWritable=no\n[Host a.b *.c]\nDirectory=/\n");
+    char *texts[2] = {NULL, NULL};
+    for (unsigned i = 0; i < 2; i++) {
+        size_t length;
+        FILE *stream = open_memstream(&texts[i], &length);
+        REQUIRE(config_finish(config, why, sizeof why));
+        config_dump(config, stream);
+        fclose(stream);
+        config_free(config);
+        config = read_good(texts[i]);
+    }
+    CHECK_STR(texts[1], texts[0]);
+    for (unsigned i = 0; i < config_key_count; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "\n%s=", config_keys[i].name);
+        harness_at("%s", config_keys[i].name);
+        CHECK(strstr(texts[0], line) != NULL || strcmp(config_keys[i].name, "CacheControl") == 0);
+    }
+    CHECK(strstr(texts[0], "\nHeader=Cache-Control: max-age=86400\n") != NULL);
+    config_free(config);
+    free(texts[0]);
+    free(texts[1]);
+}
+
 /* ------------------------------------------------------------------------------------------ mistakes */
 
 static const struct {

@@ -72,6 +72,10 @@ def tested(backend):
     root = site()
     good = configured(root, '[Server]\nThreads=2\n[Host]\nDirectory=www\n')
     same(errand('-t', '-c', good), (0, f'{good}: ok\n', ''))
+    status, shown, _ = errand('-c', good, '--show-config', '--threads', '3')
+    assert status == 0 and '\nThreads=3\n' in shown and f'\nDirectory={root}/www\n' in shown, shown
+    same(errand('-t', '-c', configured(root, shown))[0], 0)
+    good = configured(root, '[Server]\nThreads=2\n[Host]\nDirectory=www\n')
     same(errand('--test', f'--config={good}', '--threads', '3', os.path.join(root, 'other')), (0, f'{good}: ok\n', ''))
     for text, words in (
             ('[Server]\nThreads=0\n', ':2: Threads=0: want a number from 1 to 256'),
@@ -197,6 +201,9 @@ def command_line_wins(backend):
                 same(fetch(socket.AF_INET, ('127.0.0.1', int(server.addresses[0][1]))), b'other\n')
         file = configured(root, f'[Server]\nListen=127.0.0.1:{port}\nThreads=1\nBackend={backend}\n'
                                 '[Host]\nDirectory=www\n')
+        with Started('-p', '0', '-c', file, '--http', f'unix:{root}/s', '--http', '127.0.0.1:1') as server:
+            same(len(server.addresses), 1)
+            same(fetch(socket.AF_UNIX, f'{root}/s'), b'hello\n')
         with Started('-p', '0', '-c', file) as server:
             same(fetch(socket.AF_INET, ('127.0.0.1', int(server.addresses[0][1]))), b'hello\n')
 
