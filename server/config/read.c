@@ -207,7 +207,6 @@ static bool parse(struct reader *reader)
     ini_use_stack = false; /* its buffer there has 200 bytes, which a header line may exceed */
     ini_initial_alloc = ini_max_line = LINE_SPACE + 8;
     ini_allow_inline_comments = false; /* would cut "default-src 'self' ; img-src *" */
-    ini_allow_multiline = false;
     int result = ini_parse_stream(next_line, reader, on_pair, reader);
     if (ferror(reader->file))
         snprintf(reader->why, reader->why_size, "cannot read %s: %s", reader->name, strerror(errno));
