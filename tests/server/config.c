@@ -248,12 +248,12 @@ TEST(a_long_file)
 /* What is written down is read as the same; every key has its place in it. */
 TEST(written_and_read)
 {
-    struct config *config = read_good(
-        "[Server]\nListen=[::1]:80\nListen=unix:/s\nProxyFrom=10.0.0.0/8\nBackend=uring\nThreads=2\nUser=a\nGroup=b\n"
-        "Cache=5%\nSeccomp=no\n[Limits]\nRate=3K\n[Log]\nAccess=x\nFormat=json\n[Status]\nListen=9\n[Host]\nDirectory=/\n"
-        "Index=a b\nTryFiles=/x $path.y\nFallback=/z\nErrorPage=404 /f\nListing=yes\n"
-        "[Path /a b/**]\nHeader=A: b ; c\nCacheControl=1d\nRedirect=301 /x\nUsers=u\nRealm=r\nAllowOrigin=*\nType=a/b; c=d\n"
-        "Rate=4\nDeny=yes\n[Path *.c]\nWritable=no\n[Host a.b *.c]\nDirectory=/\n");
+    struct config *config =
+        read_good("[Server]\nListen=[::1]:80\nListen=unix:/s\nProxyFrom=10.0.0.0/8\nBackend=uring\nThreads=2\nUser=a\n"
+                  "Group=b\nCache=5%\nSeccomp=no\n[Limits]\nRate=3K\n[Log]\nAccess=x\nFormat=json\n[Status]\nListen=9\n"
+                  "[Host]\nDirectory=/\nIndex=a b\nTryFiles=/x $path.y\nFallback=/z\nErrorPage=404 /f\nListing=yes\n"
+                  "[Path /a b/**]\nHeader=A: b ; c\nCacheControl=1d\nRedirect=301 /x\nUsers=u\nRealm=r\nAllowOrigin=*\n"
+                  "Type=a/b; c=d\nRate=4\nDeny=yes\n[Path *.c]\nWritable=no\n[Host a.b *.c]\nDirectory=/\n");
     char *texts[2] = {NULL, NULL};
     for (unsigned i = 0; i < 2; i++) {
         size_t length;
