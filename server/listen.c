@@ -137,9 +137,16 @@ static int open_local(const struct listen_address *address)
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
         return -errno;
-    if (bind(fd, &address->any, address->length) != 0 || listen(fd, BACKLOG) != 0) {
+    if (bind(fd, &address->any, address->length) != 0) {
         error = -errno;
         close(fd);
+        return error;
+    }
+    /* Nobody gets in before it listens, so the mode comes in time. */
+    if ((address->mode != 0 && chmod(address->local.sun_path, address->mode) != 0) || listen(fd, BACKLOG) != 0) {
+        error = -errno;
+        close(fd);
+        unlink(address->local.sun_path);
         return error;
     }
     return fd;

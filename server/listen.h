@@ -16,6 +16,7 @@ struct listen_address {
         struct sockaddr_un local;
     };
     socklen_t length; /* 0: off */
+    unsigned mode;    /* of a socket in the filesystem; 0: as the umask has it */
 };
 
 enum { LISTEN_URL_SPACE = 128 };

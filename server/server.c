@@ -207,6 +207,7 @@ static int listen_for_all(struct server *server)
     int error = sockets == NULL ? -ENOMEM : 0;
     for (unsigned n = 0; n < server->config->http.count && error == 0; n++) {
         server->addresses[n] = server->config->http.list[n];
+        server->addresses[n].mode = server->config->socket_mode;
         error = listen_open(&server->addresses[n], sockets, server->count);
         for (unsigned i = 0; i < server->count && error == 0; i++)
             server->workers[i].endpoints[n].listener = sockets[i];

@@ -97,6 +97,7 @@ struct config {
     const char *file; /* that it came from; NULL: from the command line alone */
     struct config_addresses http;
     struct config_addresses status; /* metrics, health, live page; none: off */
+    uint32_t socket_mode;           /* of sockets in the filesystem; 0: as the umask has it */
     struct config_texts proxies;    /* addresses and prefixes that may begin with a PROXY header */
     enum errand_backend backend;
     unsigned threads;         /* 0: as many as there are cores for this process */

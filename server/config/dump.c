@@ -13,6 +13,13 @@ static void print_number(FILE *out, const struct config_key *key, const void *fi
         fprintf(out, "%s=%u\n", key->name, value);
 }
 
+static void print_mode(FILE *out, const struct config_key *key, const void *field)
+{
+    unsigned mode = *(const uint32_t *)field;
+    if (mode != 0)
+        fprintf(out, "%s=%04o\n", key->name, mode);
+}
+
 static void print_bool(FILE *out, const struct config_key *key, const void *field)
 {
     fprintf(out, "%s=%s\n", key->name, *(const bool *)field ? "yes" : "no");
@@ -126,18 +133,31 @@ static const struct {
     config_parser *parse;
     printer *print;
 } printers[] = {
-    {config_parse_number, print_number},     {config_parse_bool, print_bool},
-    {config_parse_switch, print_switch},     {config_parse_duration, print_duration},
-    {config_parse_size, print_size},         {config_parse_cache, print_size},
-    {config_parse_path, print_string},       {config_parse_log, print_log},
-    {config_parse_name, print_string},       {config_parse_backend, print_backend},
-    {config_parse_listen, print_listen},     {config_parse_log_format, print_log_format},
-    {config_parse_proxies, print_texts},     {config_parse_names, print_texts},
-    {config_parse_try, print_texts},         {config_parse_origins, print_texts},
-    {config_parse_local, print_text},        {config_parse_users, print_text},
-    {config_parse_realm, print_text},        {config_parse_page, print_pages},
-    {config_parse_header, print_headers},    {config_parse_cache_control, print_nothing},
-    {config_parse_redirect, print_redirect}, {config_parse_type, print_type},
+    {config_parse_mode, print_mode},
+    {config_parse_number, print_number},
+    {config_parse_bool, print_bool},
+    {config_parse_switch, print_switch},
+    {config_parse_duration, print_duration},
+    {config_parse_size, print_size},
+    {config_parse_cache, print_size},
+    {config_parse_path, print_string},
+    {config_parse_log, print_log},
+    {config_parse_name, print_string},
+    {config_parse_backend, print_backend},
+    {config_parse_listen, print_listen},
+    {config_parse_log_format, print_log_format},
+    {config_parse_proxies, print_texts},
+    {config_parse_names, print_texts},
+    {config_parse_try, print_texts},
+    {config_parse_origins, print_texts},
+    {config_parse_local, print_text},
+    {config_parse_users, print_text},
+    {config_parse_realm, print_text},
+    {config_parse_page, print_pages},
+    {config_parse_header, print_headers},
+    {config_parse_cache_control, print_nothing},
+    {config_parse_redirect, print_redirect},
+    {config_parse_type, print_type},
 };
 
 static void print_section(FILE *out, enum config_section section, const void *record)

@@ -77,8 +77,8 @@ bool config_wrong(struct config_setting *setting, const char *format, ...) __att
 /* The next word of a text; its length, 0 at the end. */
 size_t config_next_word(const char **text);
 
-config_parser config_parse_number, config_parse_switch, config_parse_bool, config_parse_duration, config_parse_size,
-    config_parse_cache, config_parse_path, config_parse_log, config_parse_name, config_parse_backend,
+config_parser config_parse_mode, config_parse_number, config_parse_switch, config_parse_bool, config_parse_duration,
+    config_parse_size, config_parse_cache, config_parse_path, config_parse_log, config_parse_name, config_parse_backend,
     config_parse_log_format;
 config_parser config_parse_listen, config_parse_proxies, config_parse_names, config_parse_try, config_parse_local,
     config_parse_page, config_parse_header, config_parse_cache_control, config_parse_redirect, config_parse_users,

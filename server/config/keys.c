@@ -16,6 +16,8 @@
 
 const struct config_key config_keys[] = {
     {CONFIG_SERVER, "Listen", config_parse_listen, SERVER(http), LIST(config_addresses), 0, 0, "where to listen"},
+    {CONFIG_SERVER, "SocketMode", config_parse_mode, SERVER(socket_mode), 0, 0, 0,
+     "who may connect to a socket's file"},
     {CONFIG_SERVER, "ProxyFrom", config_parse_proxies, SERVER(proxies), LIST(config_texts), 0, 0,
      "who may begin with a PROXY header"},
     {CONFIG_SERVER, "Backend", config_parse_backend, SERVER(backend), 0, 0, 0, "how input and output are done"},

@@ -48,6 +48,16 @@ bool config_parse_number(struct config_setting *setting)
     return true;
 }
 
+bool config_parse_mode(struct config_setting *setting)
+{
+    size_t digits = strspn(setting->value, "01234567");
+    unsigned long mode = strtoul(setting->value, NULL, 8);
+    if (digits == 0 || digits > 4 || setting->value[digits] != '\0' || mode == 0 || mode > 0777)
+        return config_wrong(setting, "want a mode in octal digits, as in 0660 or 0666");
+    *(uint32_t *)setting->field = (uint32_t)mode;
+    return true;
+}
+
 static enum config_switch switch_of(const char *value)
 {
     static const char *const on[] = {"yes", "on", "true", "1"}, *const off[] = {"no", "off", "false", "0"};

@@ -89,6 +89,7 @@ TEST(the_server)
                                       "\tListen=8081\n"
                                       "Listen=unix:run/s\n"
                                       "Listen=unix:/run/s\n"
+                                      "SocketMode=0660\n"
                                       "ProxyFrom=10.0.0.0/8 fd00::/8\n"
                                       "ProxyFrom=unix\n"
                                       "Backend=threads\n"
@@ -112,6 +113,7 @@ TEST(the_server)
     check_url(&config->http, 2, path);
     check_url(&config->http, 3, "unix:/run/s");
     check_url(&config->status, 0, "http://127.0.0.1:9/");
+    CHECK_INT(config->socket_mode, 0660);
     REQUIRE_INT(config->proxies.count, 3);
     CHECK_STR(config->proxies.list[1].bytes, "fd00::/8");
     CHECK_INT(config->backend, ERRAND_BACKEND_THREADS);
@@ -248,12 +250,12 @@ TEST(a_long_file)
 /* What is written down is read as the same; every key has its place in it. */
 TEST(written_and_read)
 {
-    struct config *config =
-        read_good("[Server]\nListen=[::1]:80\nListen=unix:/s\nProxyFrom=10.0.0.0/8\nBackend=uring\nThreads=2\nUser=a\n"
-                  "Group=b\nCache=5%\nSeccomp=no\n[Limits]\nRate=3K\n[Log]\nAccess=x\nFormat=json\n[Status]\nListen=9\n"
-                  "[Host]\nDirectory=/\nIndex=a b\nTryFiles=/x $path.y\nFallback=/z\nErrorPage=404 /f\nListing=yes\n"
-                  "[Path /a b/**]\nHeader=A: b ; c\nCacheControl=1d\nRedirect=301 /x\nUsers=u\nRealm=r\nAllowOrigin=*\n"
-                  "Type=a/b; c=d\nRate=4\nDeny=yes\n[Path *.c]\nWritable=no\n[Host a.b *.c]\nDirectory=/\n");
+    struct config *config = read_good(
+        "[Server]\nListen=[::1]:80\nListen=unix:/s\nSocketMode=600\nProxyFrom=10.0.0.0/8\nBackend=uring\nThreads=2\n"
+        "User=a\nGroup=b\nCache=5%\nSeccomp=no\n[Limits]\nRate=3K\n[Log]\nAccess=x\nFormat=json\n[Status]\nListen=9\n"
+        "[Host]\nDirectory=/\nIndex=a b\nTryFiles=/x $path.y\nFallback=/z\nErrorPage=404 /f\nListing=yes\n"
+        "[Path /a b/**]\nHeader=A: b ; c\nCacheControl=1d\nRedirect=301 /x\nUsers=u\nRealm=r\nAllowOrigin=*\n"
+        "Type=a/b; c=d\nRate=4\nDeny=yes\n[Path *.c]\nWritable=no\n[Host a.b *.c]\nDirectory=/\n");
     char *texts[2] = {NULL, NULL};
     for (unsigned i = 0; i < 2; i++) {
         size_t length;
@@ -313,6 +315,9 @@ static const struct {
     {"[Server]\nListen=unix:/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
      "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n",
      ":2: ", "at most 107 bytes"},
+    {"[Server]\nSocketMode=888\n", ":2: ", "want a mode in octal digits"},
+    {"[Server]\nSocketMode=01777\n", ":2: ", "want a mode in octal digits"},
+    {"[Server]\nSocketMode=rw\n", ":2: ", "want a mode in octal digits"},
     {"[Server]\nProxyFrom=10.0.0.0/33\n", ":2: ", "want addresses or prefixes"},
     {"[Server]\nProxyFrom=10.0.0.0/\n", ":2: ", "want addresses or prefixes"},
     {"[Server]\nUser=a b\n", ":2: ", "want one name"},

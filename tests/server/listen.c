@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 TEST(addresses)
@@ -106,10 +107,14 @@ TEST(in_the_filesystem)
     CHECK_INT(access(address.local.sun_path, F_OK), 0);
     REQUIRE_INT(listen_open(&address, sockets, 1), 0); /* left behind */
     struct listen_address copy = address;
+    struct stat status;
     listen_forget(&copy);
     listen_forget(&copy);
     CHECK_INT(access(address.local.sun_path, F_OK), -1);
+    address.mode = 0642;
     CHECK_INT(listen_open(&address, others, 1), 0);
+    CHECK_INT(lstat(address.local.sun_path, &status), 0);
+    CHECK_INT(status.st_mode & 07777, 0642);
     close(others[0]);
     close(sockets[0]);
     CHECK(!listen_address_set_port(&address, "80"));

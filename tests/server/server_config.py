@@ -105,10 +105,23 @@ def tested(backend):
 
 
 @test
+def the_example_of_the_manual(backend):
+    if backend != BACKENDS[0]:
+        return 'does not depend on it'
+    page = os.path.join(os.environ.get('TEST_SOURCE', '.'), 'man', 'errand.conf.5')
+    with open(page, encoding='utf-8') as file:
+        example = re.search(r'^\.Sh EXAMPLES\n\.Bd [^\n]*\n(.*?)^\.Ed', file.read(), flags=re.M | re.S).group(1)
+    status, shown, err = errand('-c', configured(site(), example.replace('\\-', '-')), '--show-config')
+    same((status, err), (0, ''))
+    assert '\n[Host files.example.org]\nDirectory=/srv/files\n' in shown, shown
+    return None
+
+
+@test
 def several_listeners(backend):
     root = site()
     path = os.path.join(root, 'socket')
-    text = '[Server]\nListen=127.0.0.1:0\nListen=127.0.0.1:0\nListen=unix:socket\nThreads=3\n'
+    text = '[Server]\nListen=127.0.0.1:0\nListen=127.0.0.1:0\nListen=unix:socket\nThreads=3\nSocketMode=0622\n'
     text += '' if not has_ipv6() else 'Listen=[::1]:0\n'
     file = configured(root, text + f'Backend={backend}\n[Host]\nDirectory=www\n')
     with Started('-c', file) as server:
@@ -118,6 +131,7 @@ def several_listeners(backend):
             family = socket.AF_INET6 if ':' in host else socket.AF_INET
             for _ in range(5):
                 same(fetch(family, (host.strip('[]'), int(port))), b'hello\n')
+        same(os.stat(path).st_mode & 0o7777, 0o622)
         for _ in range(20):
             same(fetch(socket.AF_UNIX, path), b'hello\n')
         status, _, err = errand('--http', f'unix:{path}', root)
