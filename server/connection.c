@@ -33,7 +33,7 @@ void connection_open(struct endpoint *endpoint, int fd)
     connection->since = errand_queue_now(worker->queue);
     connection->wait = WAIT_IDLE;
     wait_list_add(&worker->waits[WAIT_IDLE], connection);
-    worker_sweep_by(worker, connection->since + worker_wait_limit(WAIT_IDLE));
+    worker_sweep_by(worker, connection->since + worker_wait_limit(worker, WAIT_IDLE));
 }
 
 void connection_wait(struct connection *connection, enum wait_kind kind)
@@ -44,7 +44,7 @@ void connection_wait(struct connection *connection, enum wait_kind kind)
     connection->since = errand_queue_now(worker->queue);
     wait_list_add(&worker->waits[kind], connection);
     if (kind != WAIT_BUSY)
-        worker_sweep_by(worker, connection->since + worker_wait_limit(kind));
+        worker_sweep_by(worker, connection->since + worker_wait_limit(worker, kind));
 }
 
 /* The last of it. The record stays until the batch of events is done: others of them may still name it. */

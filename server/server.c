@@ -2,6 +2,7 @@
 /* Starts the workers, and stops them: what concerns the process as a whole. */
 #include "shared.h"
 #include "http/mime.h"
+#include "http/session.h"
 #include "log.h"
 
 #include <errno.h>
@@ -183,34 +184,60 @@ static int open_root(const char *directory)
     return -1;
 }
 
-static int listen_for_all(struct server *server, struct listen_address *address)
+static void say_why_not(const struct listen_address *address, int error)
 {
-    int *sockets = calloc(server->count, sizeof *sockets);
-    int error = sockets == NULL ? -ENOMEM : listen_open(address, sockets, server->count);
-    for (unsigned i = 0; i < server->count && error == 0; i++)
-        server->workers[i].http.listener = sockets[i];
-    free(sockets);
-    if (error == 0)
-        return 0;
     char url[LISTEN_URL_SPACE];
     listen_url(address, "http", url);
+    bool local = listen_is_local(address);
     const char *remedy =
-        error == -EADDRINUSE      ? "another program listens there (choose another port with -p, 0 takes a free one)"
-        : error == -EACCES        ? "no permission (ports below 1024 are for root; choose another with -p)"
-        : error == -EADDRNOTAVAIL ? "this machine does not have that address (0.0.0.0 means all of its addresses)"
-                                  : strerror(-error);
+        error == -EADDRINUSE && local ? "another program listens there (choose another path)"
+        : error == -EADDRINUSE      ? "another program listens there (choose another port with -p, 0 takes a free one)"
+        : error == -EACCES && local ? "no permission to make a socket there (choose another folder)"
+        : error == -EACCES          ? "no permission (ports below 1024 are for root; choose another with -p)"
+        : error == -EADDRNOTAVAIL   ? "this machine does not have that address (0.0.0.0 means all of its addresses)"
+        : error == -EEXIST          ? "a file that is no socket is in its place (remove it, or choose another path)"
+                                    : strerror(-error);
     fprintf(stderr, "errand: cannot listen on %s: %s\n", url, remedy);
+}
+
+/* Every worker gets a listener of each address. */
+static int listen_for_all(struct server *server)
+{
+    int *sockets = calloc(server->count, sizeof *sockets);
+    int error = sockets == NULL ? -ENOMEM : 0;
+    for (unsigned n = 0; n < server->config->http.count && error == 0; n++) {
+        server->addresses[n] = server->config->http.list[n];
+        server->addresses[n].mode = server->config->socket_mode;
+        error = listen_open(&server->addresses[n], sockets, server->count);
+        for (unsigned i = 0; i < server->count && error == 0; i++)
+            server->workers[i].endpoints[n].listener = sockets[i];
+        if (error) {
+            say_why_not(&server->addresses[n], error);
+            server->addresses[n].length = 0;
+        }
+    }
+    free(sockets);
     return error;
 }
 
-static void report(const struct server *server, const struct listen_address *address)
+void server_forget_addresses(struct worker *worker)
+{
+    const struct server *server = worker->server;
+    for (unsigned n = 0; n < server->config->http.count && worker->number == 0; n++)
+        listen_forget(&server->addresses[n]);
+}
+
+static void report(const struct server *server)
 {
     char url[LISTEN_URL_SPACE], path[PATH_MAX];
-    const char *directory = realpath(server->options->directory, path);
+    const char *directory = server->config->hosts[0].directory, *real = realpath(directory, path);
     const errand_queue *queue = server->workers[0].queue;
-    listen_url(address, "http", url);
-    printf("errand %s serves %s at %s\n", errand_version(), directory ? directory : server->options->directory, url);
-    printf("backend %s (%s), %u %s\n", errand_queue_backend(queue), errand_queue_backend_reason(queue), server->count,
+    printf("errand %s serves %s at ", errand_version(), real ? real : directory);
+    for (unsigned n = 0; n < server->config->http.count; n++) {
+        listen_url(&server->addresses[n], "http", url);
+        printf("%s%s", n > 0 ? ", " : "", url);
+    }
+    printf("\nbackend %s (%s), %u %s\n", errand_queue_backend(queue), errand_queue_backend_reason(queue), server->count,
            server->count == 1 ? "queue" : "queues");
     fflush(stdout);
 }
@@ -220,19 +247,19 @@ static void report_failure(const struct server *server, int error)
     const struct worker *worker = server->failed;
     fprintf(stderr, "errand: queue %u cannot start: %s%s%s%s\n", worker->number, errand_error_name(error),
             worker->why[0] ? " (" : "", worker->why, worker->why[0] ? ")" : "");
-    if (server->options->backend != ERRAND_BACKEND_AUTO || getenv("ERRAND_BACKEND") != NULL)
+    if (server->config->backend != ERRAND_BACKEND_AUTO || getenv("ERRAND_BACKEND") != NULL)
         fprintf(stderr, "errand: a backend was asked for; --backend auto (and no ERRAND_BACKEND) takes what works\n");
 }
 
 /* ------------------------------------------------------------------------------------------ the whole */
 
 /* From the first worker to the last: returns the exit code. */
-static int run_workers(struct server *server, const struct listen_address *address)
+static int run_workers(struct server *server)
 {
     unsigned running;
     int error = start_workers(server, &running);
     if (error == 0) {
-        report(server, address);
+        report(server);
         worker_run(&server->workers[0]);
     } else {
         report_failure(server, error);
@@ -258,41 +285,64 @@ static void block_signals(void)
     signal(SIGPIPE, SIG_IGN); /* standard output may be a pipe that nobody reads */
 }
 
-static int run_in(struct server *server)
+static bool set_up_worker(struct server *server, unsigned number)
 {
-    struct listen_address address = server->options->http;
-    server->workers = calloc(server->count, sizeof *server->workers);
-    server->types = mime_types_open("/etc/mime.types");
-    if (server->workers == NULL || server->types == NULL) {
-        fprintf(stderr, "errand: out of memory\n");
-        return 1;
-    }
-    for (unsigned i = 0; i < server->count; i++) {
-        server->workers[i].server = server;
-        server->workers[i].number = i;
-        server->workers[i].http.listener = -1;
-    }
-    if (listen_for_all(server, &address) != 0)
-        return 1;
-    int code = run_workers(server, &address);
-    for (unsigned i = 0; i < server->count; i++) /* of workers whose thread never began */
-        if (server->workers[i].http.listener >= 0)
-            close(server->workers[i].http.listener);
-    return code;
+    struct worker *worker = &server->workers[number];
+    *worker = (struct worker){.server = server, .number = number};
+    worker->endpoints = calloc(server->config->http.count, sizeof *worker->endpoints);
+    if (worker->endpoints == NULL)
+        return false;
+    worker->endpoint_count = server->config->http.count;
+    for (unsigned n = 0; n < worker->endpoint_count; n++)
+        worker->endpoints[n] = (struct endpoint){.worker = worker, .protocol = &http_protocol, .listener = -1};
+    return true;
 }
 
-int server_run(const struct server_options *options)
+static bool set_up(struct server *server)
 {
-    struct server server = {.options = options, .lock = PTHREAD_MUTEX_INITIALIZER, .started = PTHREAD_COND_INITIALIZER};
-    server.count = options->threads ? options->threads : default_threads();
+    server->workers = calloc(server->count, sizeof *server->workers);
+    server->addresses = calloc(server->config->http.count, sizeof *server->addresses);
+    server->types = mime_types_open(server->config->mime_types);
+    bool good = server->workers != NULL && server->addresses != NULL && server->types != NULL;
+    for (unsigned i = 0; i < server->count && good; i++)
+        good = set_up_worker(server, i);
+    if (!good)
+        fprintf(stderr, "errand: out of memory\n");
+    return good;
+}
+
+static void tear_down(struct server *server)
+{
+    for (unsigned i = 0; i < server->count && server->workers != NULL; i++) {
+        struct worker *worker = &server->workers[i];
+        for (unsigned n = 0; n < worker->endpoint_count; n++) /* of workers whose thread never began */
+            if (worker->endpoints[n].listener >= 0)
+                close(worker->endpoints[n].listener);
+        free(worker->endpoints);
+    }
+    mime_types_close(server->types);
+    free(server->addresses);
+    free(server->workers);
+}
+
+int server_run(const struct config *config)
+{
+    struct server server = {.config = config, .lock = PTHREAD_MUTEX_INITIALIZER, .started = PTHREAD_COND_INITIALIZER};
+    server.count = config->threads ? config->threads : default_threads();
     server.limit = connection_limit(raise_descriptor_limit(), server.count);
+    if (config->limits.connections != 0 && config->limits.connections < server.limit)
+        server.limit = config->limits.connections;
     block_signals();
-    server.root = open_root(options->directory);
+    server.root = open_root(config->hosts[0].directory);
     if (server.root < 0)
         return 1;
-    int code = run_in(&server);
+    int code = 1;
+    if (set_up(&server)) {
+        if (listen_for_all(&server) == 0)
+            code = run_workers(&server);
+        server_forget_addresses(&server.workers[0]); /* unless it was stopped, which did */
+    }
+    tear_down(&server);
     close(server.root);
-    mime_types_close(server.types);
-    free(server.workers);
     return code;
 }

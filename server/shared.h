@@ -12,7 +12,8 @@
 struct mime_types;
 
 struct server {
-    const struct server_options *options;
+    const struct config *config;
+    struct listen_address *addresses; /* the configured ones, with the ports that the system chose */
     int root;
     struct mime_types *types;
     struct worker *workers;
@@ -33,6 +34,9 @@ void server_count_connection(struct server *server, int change);
 /* Events of a worker's queue that concern the whole. */
 void server_message(struct worker *worker, const void *message);
 void server_signal(struct server *server);
+
+/* Of a worker that is about to stop listening: clients are no longer to look for the sockets' files. */
+void server_forget_addresses(struct worker *worker);
 
 /* May a worker that is done leave? Worker 0 stays until the others have left. */
 bool server_may_leave(const struct worker *worker);

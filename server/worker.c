@@ -13,16 +13,16 @@
 
 enum { BATCH = 128 };
 
-#define GRACE_NS       (10 * ERRAND_SECOND)
 #define RETRY_NS       (100 * ERRAND_MILLISECOND)
 #define SPARE_NS       ERRAND_SECOND /* idle for so long, a connection makes room for others */
 #define SWEEP_SLACK_NS ERRAND_SECOND /* how late a wait may end, so that the timer is not set for each */
 
-int64_t worker_wait_limit(enum wait_kind kind)
+int64_t worker_wait_limit(const struct worker *worker, enum wait_kind kind)
 {
+    const struct config_limits *limits = &worker->server->config->limits;
     switch (kind) {
-    case WAIT_IDLE: return 60 * ERRAND_SECOND;
-    case WAIT_INPUT: return 15 * ERRAND_SECOND;
+    case WAIT_IDLE: return limits->idle_ns;
+    case WAIT_INPUT: return limits->head_ns;
     case WAIT_DRAIN: return 2 * ERRAND_SECOND;
     default: return INT64_MAX;
     }
@@ -53,7 +53,7 @@ static void sweep(struct worker *worker)
     int64_t now = errand_queue_now(worker->queue);
     worker->sweep_at = 0;
     for (enum wait_kind kind = WAIT_IDLE; kind < WAIT_BUSY; kind++) {
-        int64_t limit = worker_wait_limit(kind);
+        int64_t limit = worker_wait_limit(worker, kind);
         struct connection *connection;
         while ((connection = worker->waits[kind].first) != NULL && now - connection->since >= limit)
             connection_expired(connection); /* which takes it out of the list */
@@ -66,11 +66,17 @@ static void sweep(struct worker *worker)
     }
 }
 
-static void pause_accept(struct endpoint *endpoint)
+static void pause_accept(struct worker *worker)
 {
-    errand_source_pause(endpoint->source);
-    endpoint->paused = true;
-    set_timer(endpoint->worker, &endpoint->worker->retry, RETRY_NS);
+    for (unsigned i = 0; i < worker->endpoint_count; i++) {
+        struct endpoint *endpoint = &worker->endpoints[i];
+        if (endpoint->paused || endpoint->source == NULL)
+            continue;
+        errand_source_pause(endpoint->source);
+        endpoint->paused = true;
+        worker->paused++;
+    }
+    set_timer(worker, &worker->retry, RETRY_NS);
 }
 
 /* No place is left: of the connections that nobody has used for a while, some end. */
@@ -87,22 +93,26 @@ static void make_room(struct worker *worker)
 
 static void resume_accept(struct worker *worker)
 {
-    struct endpoint *endpoint = &worker->http;
-    if (!endpoint->paused || endpoint->source == NULL)
+    if (worker->paused == 0 || worker->stopping)
         return;
     if (server_is_full_for(worker)) {
         set_timer(worker, &worker->retry, RETRY_NS); /* the place may come free on another thread */
         return;
     }
-    endpoint->paused = false;
-    errand_source_resume(endpoint->source);
+    worker->paused = 0;
+    for (unsigned i = 0; i < worker->endpoint_count; i++) {
+        struct endpoint *endpoint = &worker->endpoints[i];
+        if (endpoint->paused)
+            errand_source_resume(endpoint->source);
+        endpoint->paused = false;
+    }
 }
 
 void worker_count_connection(struct worker *worker, int change)
 {
     worker->connections += (unsigned)change;
     server_count_connection(worker->server, change);
-    if (change < 0 && worker->http.paused)
+    if (change < 0 && worker->paused > 0)
         resume_accept(worker);
 }
 
@@ -113,7 +123,7 @@ static void on_accept(struct endpoint *endpoint, const struct errand_event *even
             return;
         log_error("cannot accept a connection: %s (%u are open here; see ulimit -n)", errand_error_name(event->error),
                   endpoint->worker->connections);
-        pause_accept(endpoint);
+        pause_accept(endpoint->worker);
         return;
     }
     if (endpoint->source == NULL) { /* fetched together with what stopped the server */
@@ -122,17 +132,20 @@ static void on_accept(struct endpoint *endpoint, const struct errand_event *even
     }
     connection_open(endpoint, event->fd);
     if (!endpoint->paused && server_is_full_for(endpoint->worker))
-        pause_accept(endpoint);
+        pause_accept(endpoint->worker);
 }
 
-static void close_listener(struct endpoint *endpoint)
+static void close_listeners(struct worker *worker)
 {
-    if (endpoint->source != NULL)
-        errand_source_stop(endpoint->source);
-    endpoint->source = NULL;
-    if (endpoint->listener >= 0)
-        close(endpoint->listener);
-    endpoint->listener = -1;
+    for (unsigned i = 0; i < worker->endpoint_count; i++) {
+        struct endpoint *endpoint = &worker->endpoints[i];
+        if (endpoint->source != NULL)
+            errand_source_stop(endpoint->source);
+        endpoint->source = NULL;
+        if (endpoint->listener >= 0)
+            close(endpoint->listener);
+        endpoint->listener = -1;
+    }
 }
 
 void worker_stop(struct worker *worker)
@@ -140,11 +153,12 @@ void worker_stop(struct worker *worker)
     if (worker->stopping)
         return;
     worker->stopping = true;
-    close_listener(&worker->http);
+    server_forget_addresses(worker);
+    close_listeners(worker);
     for (enum wait_kind kind = WAIT_IDLE; kind <= WAIT_INPUT; kind++)
         while (worker->waits[kind].first != NULL)
             connection_close(worker->waits[kind].first);
-    set_timer(worker, &worker->grace, GRACE_NS);
+    set_timer(worker, &worker->grace, worker->server->config->limits.stop_ns);
 }
 
 static void on_timer(struct worker *worker, const struct errand_event *event)
@@ -152,7 +166,7 @@ static void on_timer(struct worker *worker, const struct errand_event *event)
     if (event->user_data == &worker->sweep) {
         sweep(worker);
     } else if (event->user_data == &worker->retry) {
-        if (worker->http.paused && !worker->stopping)
+        if (worker->paused > 0 && !worker->stopping)
             make_room(worker);
         resume_accept(worker);
     } else {
@@ -206,8 +220,10 @@ static int open_sources(struct worker *worker)
         if (error == 0)
             error = errand_source_signal(worker->queue, SIGTERM, worker, &worker->signals[1]);
     }
-    if (error == 0)
-        error = errand_source_accept(worker->queue, worker->http.listener, &worker->http, &worker->http.source);
+    for (unsigned i = 0; i < worker->endpoint_count && error == 0; i++) {
+        struct endpoint *endpoint = &worker->endpoints[i];
+        error = errand_source_accept(worker->queue, endpoint->listener, endpoint, &endpoint->source);
+    }
     return error;
 }
 
@@ -216,7 +232,7 @@ int worker_open(struct worker *worker)
     const struct server *server = worker->server;
     struct errand_queue_options options = {
         .size = sizeof options,
-        .backend = server->options->backend,
+        .backend = server->config->backend,
         .chains = server->limit + 64,
         .chain_steps = 8,
         .sources = server->limit + 64,
@@ -229,10 +245,10 @@ int worker_open(struct worker *worker)
     error = errand_root_add(worker->queue, server->root, 0, &worker->root);
     if (error)
         return error;
-    worker->http.worker = worker;
-    worker->http.protocol = &http_protocol;
-    worker->http.shared = http_shared_open(worker, server->types);
-    return worker->http.shared == NULL ? -ENOMEM : open_sources(worker);
+    worker->http = http_shared_open(worker, server->types);
+    for (unsigned i = 0; i < worker->endpoint_count; i++)
+        worker->endpoints[i].shared = worker->http;
+    return worker->http == NULL ? -ENOMEM : open_sources(worker);
 }
 
 void worker_close(struct worker *worker)
@@ -243,11 +259,12 @@ void worker_close(struct worker *worker)
             log_error("%d file operations are stuck in the kernel and are left to it", left);
     }
     worker->queue = NULL;
-    worker->http.source = NULL;
+    for (unsigned i = 0; i < worker->endpoint_count; i++)
+        worker->endpoints[i].source = NULL;
     for (enum wait_kind kind = WAIT_IDLE; kind < WAIT_KINDS; kind++)
         while (worker->waits[kind].first != NULL)
             connection_discard(worker->waits[kind].first);
     free_dead(worker);
-    close_listener(&worker->http);
-    http_shared_close(worker->http.shared);
+    close_listeners(worker);
+    http_shared_close(worker->http);
 }

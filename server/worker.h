@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker: one thread, one queue, one listening socket of each protocol (they share the port by SO_REUSEPORT), and the
- * connections that came in through it. Workers share nothing on the way of a request.
+ * A worker: one thread, one queue, one listening socket of each address (they share the port by SO_REUSEPORT), and the
+ * connections that came in through them. Workers share nothing on the way of a request.
  */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+struct http_shared;
 struct server;
 struct worker;
 
@@ -28,8 +29,11 @@ struct worker {
     unsigned number; /* 0 is the main thread */
     pthread_t thread;
     errand_queue *queue;
-    int root; /* the served directory, as errand_root_add() gave it */
-    struct endpoint http;
+    int root;                   /* the served directory, as errand_root_add() gave it */
+    struct endpoint *endpoints; /* one for each address that is listened on */
+    unsigned endpoint_count;
+    unsigned paused; /* of these: so many accept nobody for now */
+    struct http_shared *http;
     struct wait_list waits[WAIT_KINDS];
     struct connection *dead; /* to be freed after the batch */
     unsigned connections;
@@ -61,6 +65,6 @@ void worker_stop(struct worker *worker);
 /* For connections. */
 void worker_count_connection(struct worker *worker, int change);
 void worker_sweep_by(struct worker *worker, int64_t time);
-int64_t worker_wait_limit(enum wait_kind kind);
+int64_t worker_wait_limit(const struct worker *worker, enum wait_kind kind);
 
 #endif

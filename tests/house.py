@@ -22,7 +22,7 @@ SIBLINGS = [('backend/uring', 'backend/threads'), ('backend/uring', 'backend/sim
 # These stand on the public header alone, and on headers of their own folder.
 # What stands on errand.h alone may have besides: the struct-copying that the library's own jobs share; what `errand
 # serve` is made of.
-ALSO = [('src', 'base/sized.h'), ('cli', 'server/server.h')]
+ALSO = [('src', 'base/sized.h'), ('cli', 'server/server.h'), ('cli', 'server/config/config.h')]
 PUBLIC_ONLY = ['src/job', 'server', 'cli', 'bench', 'examples']
 
 BANNED_ANYWHERE = {
