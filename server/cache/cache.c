@@ -232,7 +232,8 @@ static void loaded(const struct errand_event *event)
     case ESPIPE: kind = ENTRY_PASS; break;
     default: finish(load, CACHE_PASS, NULL); return;
     }
-    if (load->user.lost || load->cache->stopped)
+    bool changed_between = kind == ENTRY_FILE && event->bytes != load->stat.bytes;
+    if (load->user.lost || load->cache->stopped || changed_between)
         finish(load, CACHE_PASS, NULL);
     else if (load->entry != NULL)
         compared(load, kind, event->data, kind == ENTRY_FILE ? event->bytes : 0);

@@ -44,7 +44,7 @@ struct cache_file {
     size_t path_length;
     const struct errand_stat *stat;
     const void *body;
-    size_t body_length;
+    size_t body_length; /* = stat->bytes */
 };
 
 /* Writes the head of a file's reply, at most CACHE_HEAD_MOST bytes, and notes for the caller's own use. Returns its

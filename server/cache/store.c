@@ -33,8 +33,7 @@ static size_t power_of_two(uint64_t least)
 int store_open(struct store *store, uint64_t limit, void (*gone)(struct cache_entry *entry))
 {
     *store = (struct store){.limit = limit < LEAST ? LEAST : limit, .gone = gone};
-    size_t buckets = power_of_two(store->limit / BYTES_A_BUCKET / 2),
-           ghosts = power_of_two(store->limit / BYTES_A_GHOST / 2);
+    size_t buckets = power_of_two(store->limit / BYTES_A_BUCKET), ghosts = power_of_two(store->limit / BYTES_A_GHOST);
     int error = hash_key_make(&store->key);
     if (error)
         return error;

@@ -67,7 +67,8 @@ struct store {
     void (*gone)(struct cache_entry *entry); /* it leaves, for whatever reason: called before */
 };
 
-/* Its tables take less than a hundredth of `limit`, at least 1 MiB. Returns 0, -ENOMEM or another negative errno. */
+/* Its tables take one or two hundredths of `limit`, which counts as 1 MiB if it is less. Returns 0, -ENOMEM or another
+ * negative errno. */
 int store_open(struct store *store, uint64_t limit, void (*gone)(struct cache_entry *entry));
 
 /* Drops everything; entries in use live on until they are released, which must be before this. */

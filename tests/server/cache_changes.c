@@ -4,7 +4,7 @@
 
 #include <sys/inotify.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
+#include <sys/mount.h>
 #include <time.h>
 
 TEST_EACH_BACKEND(hits)
@@ -379,4 +379,82 @@ TEST_EACH_BACKEND(blind_changes_are_bounded)
     munmap(map, 4096);
     CHECK(figures_of(world).refreshes_differed >= 3);
     world_close(world);
+}
+
+/* ---- mounts */
+
+static void mount_at(const char *name, const char *type)
+{
+    if (mount("none", path_of(name), type, 0, NULL) != 0)
+        SKIP("cannot mount %s: %s", type, strerror(errno));
+}
+
+/* A filesystem that the watch source does not take for one that tells all: passed. */
+TEST_EACH_BACKEND(no_events_no_cache)
+{
+    REQUIRE_CALL(mkdir(path_of("d"), 0755));
+    mount_at("d", "ramfs");
+    put("d/file", "text");
+    put("file", "text");
+    struct world *world = world_open(backend, 4 << 20, 0);
+    CHECK_STR(served(world, "d/file"), "pass");
+    CHECK_STR(served_at_once(world, "d/file"), "pass");
+    CHECK_STR(served(world, "file"), "text");
+    CHECK_STR(served_at_once(world, "file"), "text");
+    world_close(world);
+    REQUIRE_CALL(umount(path_of("d")));
+}
+
+/* What is mounted over a directory is seen within the time that an entry is valid, and watched from then on. */
+TEST_EACH_BACKEND(a_mount_over_it)
+{
+    REQUIRE_CALL(mkdir(path_of("d"), 0755));
+    put("d/file", "under");
+    struct world *world = world_open(backend, 4 << 20, 0);
+    CHECK_STR(served(world, "d/file"), "under");
+    mount_at("d", "tmpfs");
+    put("d/file", "over!");
+    int64_t end = now_ns() + CACHE_VALID_NS + harness_slowness() * 500 * ERRAND_MILLISECOND;
+    while (strcmp(served(world, "d/file"), "under") == 0 && now_ns() < end)
+        world_wait(world, 5 * ERRAND_MILLISECOND);
+    CHECK(now_ns() < end);
+    for (unsigned i = 0; i < 20; i++) {
+        char text[32];
+        snprintf(text, sizeof text, "over %u", i);
+        CHECK_STR(served(world, "d/file"), i == 0 ? "over!" : text);
+        snprintf(text, sizeof text, "over %u", i + 1);
+        put("d/file", text);
+        world_wait(world, 0);
+    }
+    world_close(world);
+    REQUIRE_CALL(umount(path_of("d")));
+}
+
+/* Closed while files are read and many wait; entries in use are given back in between. */
+TEST_EACH_BACKEND(closed_in_between)
+{
+    REQUIRE_CALL(mkdir(path_of("d"), 0755));
+    REQUIRE_CALL(mkdir(path_of("d/e"), 0755));
+    put("file", "text");
+    for (unsigned turns = 0; turns < 8; turns++) {
+        struct asker asker[3], held;
+        struct world *world = world_open(backend, 4 << 20, 0);
+        CHECK_INT(ask_and_wait(world, &held, "file"), CACHE_HIT);
+        ask(world, &asker[0], "d/e/none");
+        ask(world, &asker[1], "other");
+        ask(world, &asker[2], "other");
+        for (unsigned i = 0; i < turns; i++)
+            world_wait(world, 0);
+        cache_stop(world->cache);
+        CHECK_STR(served(world, "file"), "pass");
+        bool told = asker[1].told;
+        CHECK_INT(errand_queue_close(world->queue), 0);
+        CHECK_INT(asker[1].told, told);
+        cache_leave(&asker[1].waiter);
+        CHECK_BYTES(held.entry->head, "<4>text", 7);
+        release(&held);
+        CHECK_INT(figures_of(world).lent, 0);
+        cache_close(world->cache);
+        free(world);
+    }
 }
