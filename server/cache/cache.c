@@ -43,8 +43,8 @@ struct cache {
     struct cache_load *loads[LOAD_BUCKETS];
     uint64_t turn;         /* batches of events so far */
     unsigned change_bytes; /* of inotify's events, of those that the library read at once */
-    bool split;            /* some of these may come with the next batch */
-    bool settling;         /* events came with the last batch */
+    bool settling;         /* changes came with the last batch, or before it and all were full since */
+    bool full;             /* the last batch was: there may be more in the queue */
     bool unsure;           /* more may be there to be read: whatever is served now has to be read first */
     bool stopped;
     struct cache_figures figures;
@@ -422,14 +422,14 @@ static void changed(void *context, uint32_t host, const char *path, size_t lengt
 }
 
 /*
- * After a batch that may not have been all, and after any batch with changes (the library polls for the next ones only
- * when its caller waits again, so data can overtake them once), nothing is served that was read before.
+ * Unsure is a batch with changes that was perhaps not all of them, and one after it as long as batches come full: the
+ * library polls for the next changes only when its caller waits again, and what it finds stands behind the rest.
  */
 void cache_turn(struct cache *cache, const struct errand_event *events, unsigned count, unsigned most)
 {
     bool any = false;
     cache->turn++;
-    if (!cache->split)
+    if (!cache->settling || !cache->full)
         cache->change_bytes = 0;
     for (unsigned i = 0; i < count; i++) {
         if (events[i].kind != ERRAND_EVENT_WATCH || events[i].user_data != cache)
@@ -443,9 +443,10 @@ void cache_turn(struct cache *cache, const struct errand_event *events, unsigned
         cache->change_bytes += (unsigned)sizeof *change + change->len;
         watch_take(&cache->watch, change);
     }
-    cache->split = any && count == most;
-    cache->unsure = any ? cache->split || cache->change_bytes >= BATCH_BYTES : cache->settling;
-    cache->settling = any;
+    bool full = count == most;
+    cache->unsure = any ? full || cache->change_bytes >= BATCH_BYTES : cache->settling && (full || cache->full);
+    cache->settling = any || (cache->settling && full);
+    cache->full = full;
 }
 
 void cache_figures(const struct cache *cache, struct cache_figures *figures)
