@@ -12,6 +12,7 @@
 
 enum {
     LOAD_BUCKETS = 256, /* of files that are being read: few */
+    SETTLING = 8,       /* batches; one that is not full ends it at once */
     SHARE = 64,         /* no entry takes more than this part of the bytes */
     /* A batch that the library read of inotify's events, at most 4 KiB, was perhaps not all of them if one more of the
      * longest would not have fitted. */
@@ -43,7 +44,7 @@ struct cache {
     struct cache_load *loads[LOAD_BUCKETS];
     uint64_t turn;         /* batches of events so far */
     unsigned change_bytes; /* of inotify's events, of those that the library read at once */
-    bool settling;         /* changes came with the last batch, or before it and all were full since */
+    unsigned settling;     /* changes came with the last batch, or not long before it and all were full since */
     bool full;             /* the last batch was: there may be more in the queue */
     bool unsure;           /* more may be there to be read: whatever is served now has to be read first */
     bool stopped;
@@ -445,7 +446,7 @@ void cache_turn(struct cache *cache, const struct errand_event *events, unsigned
     }
     bool full = count == most;
     cache->unsure = any ? full || cache->change_bytes >= BATCH_BYTES : cache->settling && (full || cache->full);
-    cache->settling = any || (cache->settling && full);
+    cache->settling = any ? SETTLING : full && cache->settling > 0 ? cache->settling - 1 : 0;
     cache->full = full;
 }
 

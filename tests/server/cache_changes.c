@@ -2,11 +2,6 @@
 /* The cache over real files: who waits, what is passed, and that a change of any kind is not served over. */
 #include "cache_world.h"
 
-#include <sys/inotify.h>
-#include <sys/mman.h>
-#include <sys/mount.h>
-#include <time.h>
-
 TEST_EACH_BACKEND(hits)
 {
     REQUIRE_CALL(mkdir(path_of("a"), 0755));
@@ -100,13 +95,6 @@ TEST_EACH_BACKEND(many_wait_for_one)
 }
 
 /* ---- changes: before, the change, one wait, and what is served must be what is there */
-
-static void overwrite(const char *name, const char *text)
-{
-    int fd = (int)REQUIRE_CALL(open(path_of(name), O_WRONLY | O_CLOEXEC));
-    CHECK_INT(pwrite(fd, text, strlen(text), 0), strlen(text));
-    close(fd);
-}
 
 static void change_write(void)
 {
@@ -237,7 +225,7 @@ TEST_EACH_BACKEND(every_change_is_seen)
     }
 }
 
-/* Nobody touches the cache's answer while the file is read: what is read then is not kept. */
+/* What was read while the file changed is not kept. */
 TEST_EACH_BACKEND(a_change_during_the_load)
 {
     put("file", "first");
@@ -298,6 +286,62 @@ TEST_EACH_BACKEND(who_wrote_reads_it)
     world_close(world);
 }
 
+/* The same while every batch comes full, of other sockets' data. */
+TEST_EACH_BACKEND(who_wrote_reads_it_among_many)
+{
+    enum { SOCKETS = 12, MOST = 4, ROUNDS = 1000 };
+    int sockets[SOCKETS][2];
+    errand_source *sources[SOCKETS];
+    put("file", "number 0");
+    put("noise", "");
+    struct world *world = world_open(backend, 4 << 20, 0);
+    for (unsigned i = 0; i < SOCKETS; i++) {
+        make_pair(PAIR_UNIX, sockets[i]);
+        CHECK_INT(errand_source_receive(world->queue, sockets[i][0], sockets[i], &sources[i]), 0);
+    }
+    unsigned stale = 0, hits = 0, full = 0;
+    for (unsigned round = 1; round <= ROUNDS; round++) {
+        char text[32];
+        bool asked = false;
+        snprintf(text, sizeof text, "number %u", round);
+        served(world, "file");
+        for (unsigned i = 1; i < SOCKETS; i++) {
+            if (i == round % SOCKETS)
+                put("noise", text);
+            CHECK_INT(write(sockets[i][1], "abc", 3), 3);
+        }
+        for (unsigned turn = 0; !asked; turn++) {
+            struct errand_event events[MOST];
+            if (turn == round % 5) {
+                overwrite("file", text);
+                CHECK_INT(write(sockets[0][1], "?", 1), 1);
+            }
+            int count = errand_queue_wait(world->queue, events, MOST, 0);
+            REQUIRE(count >= 0);
+            cache_turn(world->cache, events, (unsigned)count, MOST);
+            full += count == MOST;
+            for (int i = 0; i < count; i++)
+                asked = asked || events[i].user_data == sockets[0];
+        }
+        const char *now = served_at_once(world, "file");
+        hits += now[0] == 'n';
+        stale += now[0] == 'n' && strcmp(now, text) != 0;
+        world_wait(world, 0);
+        world_wait(world, 0);
+        hits += served_at_once(world, "file")[0] == 'n';
+        CHECK_STR(served(world, "file"), text);
+    }
+    printf("# %u full batches, %u hits, %u stale\n", full, hits, stale);
+    CHECK_INT(stale, 0);
+    CHECK(full > ROUNDS);
+    for (unsigned i = 0; i < SOCKETS; i++) {
+        errand_source_stop(sources[i]);
+        close(sockets[i][0]);
+        close(sockets[i][1]);
+    }
+    world_close(world);
+}
+
 /* More events than the kernel keeps: all is forgotten. */
 TEST_EACH_BACKEND(overflow)
 {
@@ -332,131 +376,4 @@ TEST_EACH_BACKEND(overflow)
     CHECK_STR(served(world, "d/file"), "other");
     CHECK_STR(served_at_once(world, "file"), "other");
     world_close(world);
-}
-
-/* ---- what no directory's watch sees */
-
-static int64_t now_ns(void)
-{
-    struct timespec time;
-    clock_gettime(CLOCK_MONOTONIC, &time);
-    return time.tv_sec * ERRAND_SECOND + time.tv_nsec;
-}
-
-/* Until the new text is served; it must not take longer than an entry is valid (and the machine is slow). */
-static void check_bound(struct world *world, const char *text, const char *kind)
-{
-    int64_t changed = now_ns(), took = 0;
-    unsigned asked = 0;
-    while (strcmp(served(world, "file"), text) != 0 && took < 20 * ERRAND_SECOND) {
-        world_wait(world, 5 * ERRAND_MILLISECOND);
-        took = now_ns() - changed;
-        asked++;
-    }
-    printf("# %s: served after %lld ms, %u times asked\n", kind, (long long)(took / ERRAND_MILLISECOND), asked);
-    CHECK(took < CACHE_VALID_NS + harness_slowness() * 500 * ERRAND_MILLISECOND);
-}
-
-TEST_EACH_BACKEND(blind_changes_are_bounded)
-{
-    put("file", "first");
-    REQUIRE_CALL(mkdir(path_of("d"), 0755));
-    char other[256];
-    snprintf(other, sizeof other, "%s", path_of("d/other")); /* a directory that nobody watches */
-    REQUIRE_CALL(link(path_of("file"), other));
-    struct world *world = world_open(backend, 4 << 20, 0);
-    int fd = (int)REQUIRE_CALL(open(path_of("file"), O_RDWR | O_CLOEXEC));
-    char *map = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    REQUIRE(map != MAP_FAILED);
-    close(fd);
-    CHECK_STR(served(world, "file"), "first");
-    memcpy(map, "store", 5);
-    check_bound(world, "store", "a store through mmap");
-    memcpy(map, "again", 5); /* the page is dirty already: the time of modification stays */
-    check_bound(world, "again", "another to the same page");
-    int away = (int)REQUIRE_CALL(open(other, O_WRONLY | O_CLOEXEC));
-    CHECK_INT(pwrite(away, "other", 5, 0), 5);
-    check_bound(world, "other", "a write through a hard link");
-    close(away);
-    munmap(map, 4096);
-    CHECK(figures_of(world).refreshes_differed >= 3);
-    world_close(world);
-}
-
-/* ---- mounts */
-
-static void mount_at(const char *name, const char *type)
-{
-    if (mount("none", path_of(name), type, 0, NULL) != 0)
-        SKIP("cannot mount %s: %s", type, strerror(errno));
-}
-
-/* A filesystem that the watch source does not take for one that tells all: passed. */
-TEST_EACH_BACKEND(no_events_no_cache)
-{
-    REQUIRE_CALL(mkdir(path_of("d"), 0755));
-    mount_at("d", "ramfs");
-    put("d/file", "text");
-    put("file", "text");
-    struct world *world = world_open(backend, 4 << 20, 0);
-    CHECK_STR(served(world, "d/file"), "pass");
-    CHECK_STR(served_at_once(world, "d/file"), "pass");
-    CHECK_STR(served(world, "file"), "text");
-    CHECK_STR(served_at_once(world, "file"), "text");
-    world_close(world);
-    REQUIRE_CALL(umount(path_of("d")));
-}
-
-/* What is mounted over a directory is seen within the time that an entry is valid, and watched from then on. */
-TEST_EACH_BACKEND(a_mount_over_it)
-{
-    REQUIRE_CALL(mkdir(path_of("d"), 0755));
-    put("d/file", "under");
-    struct world *world = world_open(backend, 4 << 20, 0);
-    CHECK_STR(served(world, "d/file"), "under");
-    mount_at("d", "tmpfs");
-    put("d/file", "over!");
-    int64_t end = now_ns() + CACHE_VALID_NS + harness_slowness() * 500 * ERRAND_MILLISECOND;
-    while (strcmp(served(world, "d/file"), "under") == 0 && now_ns() < end)
-        world_wait(world, 5 * ERRAND_MILLISECOND);
-    CHECK(now_ns() < end);
-    for (unsigned i = 0; i < 20; i++) {
-        char text[32];
-        snprintf(text, sizeof text, "over %u", i);
-        CHECK_STR(served(world, "d/file"), i == 0 ? "over!" : text);
-        snprintf(text, sizeof text, "over %u", i + 1);
-        put("d/file", text);
-        world_wait(world, 0);
-    }
-    world_close(world);
-    REQUIRE_CALL(umount(path_of("d")));
-}
-
-/* Closed while files are read and many wait; entries in use are given back in between. */
-TEST_EACH_BACKEND(closed_in_between)
-{
-    REQUIRE_CALL(mkdir(path_of("d"), 0755));
-    REQUIRE_CALL(mkdir(path_of("d/e"), 0755));
-    put("file", "text");
-    for (unsigned turns = 0; turns < 8; turns++) {
-        struct asker asker[3], held;
-        struct world *world = world_open(backend, 4 << 20, 0);
-        CHECK_INT(ask_and_wait(world, &held, "file"), CACHE_HIT);
-        ask(world, &asker[0], "d/e/none");
-        ask(world, &asker[1], "other");
-        ask(world, &asker[2], "other");
-        for (unsigned i = 0; i < turns; i++)
-            world_wait(world, 0);
-        cache_stop(world->cache);
-        CHECK_STR(served(world, "file"), "pass");
-        bool told = asker[1].told;
-        CHECK_INT(errand_queue_close(world->queue), 0);
-        CHECK_INT(asker[1].told, told);
-        cache_leave(&asker[1].waiter);
-        CHECK_BYTES(held.entry->head, "<4>text", 7);
-        release(&held);
-        CHECK_INT(figures_of(world).lent, 0);
-        cache_close(world->cache);
-        free(world);
-    }
 }

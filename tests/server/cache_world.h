@@ -137,6 +137,14 @@ static inline void put(const char *name, const char *text)
     close(fd);
 }
 
+/* Over what a file begins with. */
+static inline void overwrite(const char *name, const char *text)
+{
+    int fd = (int)REQUIRE_CALL(open(path_of(name), O_WRONLY | O_CLOEXEC));
+    CHECK_INT(pwrite(fd, text, strlen(text), 0), strlen(text));
+    close(fd);
+}
+
 static inline struct cache_figures figures_of(struct world *world)
 {
     struct cache_figures figures;
