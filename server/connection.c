@@ -128,11 +128,14 @@ void connection_chain_event(struct connection *connection, const struct errand_e
         connection->endpoint->protocol->chain(connection, event);
 }
 
-int connection_submit(struct connection *connection, errand_chain *chain, int64_t stall_ns, int64_t timeout_ns)
+int connection_submit(struct connection *connection, errand_chain *chain, const struct connection_limits *limits)
 {
     assert(connection->chain == 0 && connection->state == CONNECTION_OPEN);
-    struct errand_submit options = {
-        .size = sizeof options, .user_data = connection, .stall_ns = stall_ns, .timeout_ns = timeout_ns};
+    struct errand_submit options = {.size = sizeof options,
+                                    .user_data = connection,
+                                    .stall_ns = limits->stall_ns,
+                                    .timeout_ns = limits->timeout_ns,
+                                    .bytes_per_second = limits->bytes_per_second};
     return errand_submit(chain, &options, &connection->chain);
 }
 

@@ -167,23 +167,6 @@ static unsigned default_threads(void)
     return online > 0 && online < SERVER_THREADS_MAX ? (unsigned)online : 1;
 }
 
-/* The directory may be searchable without being readable: that is enough to serve what is in it. */
-static int open_root(const char *directory)
-{
-    int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && faccessat(fd, ".", X_OK, AT_EACCESS) == 0)
-        return fd;
-    int error = errno;
-    if (fd >= 0)
-        close(fd);
-    const char *remedy = error == ENOENT    ? "no such directory"
-                         : error == ENOTDIR ? "not a directory (errand serve takes the directory that holds the file)"
-                         : error == EACCES  ? "no permission to look into it (make it searchable: chmod +rx)"
-                                            : strerror(error);
-    fprintf(stderr, "errand: cannot serve %s: %s\n", directory, remedy);
-    return -1;
-}
-
 static void say_why_not(const struct listen_address *address, int error)
 {
     char url[LISTEN_URL_SPACE];
@@ -333,9 +316,11 @@ int server_run(const struct config *config)
     if (config->limits.connections != 0 && config->limits.connections < server.limit)
         server.limit = config->limits.connections;
     block_signals();
-    server.root = open_root(config->hosts[0].directory);
-    if (server.root < 0)
+    char why[512];
+    if (!sites_open(&server.sites, config, why, sizeof why)) {
+        fprintf(stderr, "errand: %s\n", why);
         return 1;
+    }
     int code = 1;
     if (set_up(&server)) {
         if (listen_for_all(&server) == 0)
@@ -343,6 +328,6 @@ int server_run(const struct config *config)
         server_forget_addresses(&server.workers[0]); /* unless it was stopped, which did */
     }
     tear_down(&server);
-    close(server.root);
+    sites_close(&server.sites);
     return code;
 }

@@ -5,6 +5,7 @@
 #define SERVER_SHARED_H
 
 #include "server.h"
+#include "sites.h"
 #include "worker.h"
 
 #include <stdatomic.h>
@@ -14,7 +15,7 @@ struct mime_types;
 struct server {
     const struct config *config;
     struct listen_address *addresses; /* the configured ones, with the ports that the system chose */
-    int root;
+    struct sites sites;
     struct mime_types *types;
     struct worker *workers;
     unsigned count;

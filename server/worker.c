@@ -234,7 +234,7 @@ int worker_open(struct worker *worker)
         .size = sizeof options,
         .backend = server->config->backend,
         .chains = server->limit + 64,
-        .chain_steps = 8,
+        .chain_steps = HTTP_CHAIN_STEPS,
         .sources = server->limit + 64,
         .why = worker->why,
         .why_size = sizeof worker->why,
@@ -242,7 +242,11 @@ int worker_open(struct worker *worker)
     int error = errand_queue_open(&worker->queue, &options);
     if (error)
         return error;
-    error = errand_root_add(worker->queue, server->root, 0, &worker->root);
+    worker->roots = calloc(server->sites.count, sizeof *worker->roots);
+    if (worker->roots == NULL)
+        return -ENOMEM;
+    for (unsigned i = 0; i < server->sites.count && error == 0; i++)
+        error = errand_root_add(worker->queue, server->sites.list[i].directory, 0, &worker->roots[i]);
     if (error)
         return error;
     worker->http = http_shared_open(worker, server->types);
@@ -267,4 +271,5 @@ void worker_close(struct worker *worker)
     free_dead(worker);
     close_listeners(worker);
     http_shared_close(worker->http);
+    free(worker->roots);
 }

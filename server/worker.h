@@ -29,7 +29,7 @@ struct worker {
     unsigned number; /* 0 is the main thread */
     pthread_t thread;
     errand_queue *queue;
-    int root;                   /* the served directory, as errand_root_add() gave it */
+    int *roots;                 /* of the sites, as errand_root_add() gave them */
     struct endpoint *endpoints; /* one for each address that is listened on */
     unsigned endpoint_count;
     unsigned paused; /* of these: so many accept nobody for now */

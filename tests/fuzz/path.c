@@ -23,8 +23,8 @@ static void check_again(const char *path, size_t length, bool directory)
     HOLDS((size_t)(end - url) <= 3 * length + 1);
     for (const char *at = url; at < end; at++)
         HOLDS(*at > ' ' && *at < 0x7f && strchr("?#\"<>\\", *at) == NULL);
-    bool again_directory;
-    HOLDS(path_from_url(url, (size_t)(end - url), again, &again_directory) == (int)length);
+    bool again_directory, again_hidden;
+    HOLDS(path_from_url(url, (size_t)(end - url), again, &again_directory, &again_hidden) == (int)length);
     HOLDS(memcmp(again, path, length + 1) == 0 && again_directory == directory);
     free(again);
     free(url);
@@ -36,8 +36,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     HOLDS(url != NULL && out != NULL);
     url[0] = '/';
     memcpy(url + 1, data, size);
-    bool directory;
-    int length = path_from_url(url, size + 1, out, &directory);
+    bool directory, hidden;
+    int length = path_from_url(url, size + 1, out, &directory, &hidden);
     HOLDS(length <= (int)size && (length >= 0 || length == -400 || length == -404));
     if (length >= 0) {
         HOLDS(strlen(out) == (size_t)length);
