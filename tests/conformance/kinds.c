@@ -259,17 +259,6 @@ static void play_failure(struct world *w)
     CHECK_INT(world_size(w, "n10"), -1); /* nothing is performed after it */
 }
 
-/* Whether the kernel has io_uring at all: where it has not, that column cannot be. */
-static bool is_there(enum errand_backend backend)
-{
-    errand_queue *queue;
-    struct errand_queue_options options = {.size = sizeof options, .backend = backend};
-    if (backend != ERRAND_BACKEND_URING || errand_queue_open(&queue, &options) != 0)
-        return backend != ERRAND_BACKEND_URING;
-    errand_queue_close(queue);
-    return true;
-}
-
 /* One cell: the success and the failure, in every way. Returns whether they are as they should be. */
 static bool play_both(enum errand_backend backend)
 {
@@ -312,7 +301,7 @@ TEST(kinds)
     harness_limit(180);
     printf("%-18s", "step");
     for (unsigned column = 0; column < COLUMNS; column++) {
-        there[column] = is_there(columns[column]);
+        there[column] = columns[column] != ERRAND_BACKEND_URING || scene_has_uring();
         printf("%-9s", harness_backend_name(columns[column]));
     }
     printf("and fails with\n");

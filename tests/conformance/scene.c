@@ -101,6 +101,16 @@ void scene_test(scene play, enum errand_backend backend, const struct errand_que
     free(reference);
 }
 
+bool scene_has_uring(void)
+{
+    errand_queue *queue;
+    struct errand_queue_options options = {.size = sizeof options, .backend = ERRAND_BACKEND_URING};
+    if (errand_queue_open(&queue, &options) != 0)
+        return false;
+    errand_queue_close(queue);
+    return true;
+}
+
 /* ---- what scenes do */
 
 errand_id world_submit_for(struct world *w, errand_chain *chain, unsigned tag, int64_t timeout_ns, int64_t stall_ns)

@@ -32,6 +32,9 @@ void scene_test(scene scene, enum errand_backend backend, const struct errand_qu
 char *scene_play(scene scene, enum errand_backend backend, enum way way, uint64_t seed,
                  const struct errand_queue_options *options);
 
+/* Whether the kernel has io_uring at all: where it has not, that column of a table cannot be. */
+bool scene_has_uring(void);
+
 #define SCENE_WITH(name_, ...)                                                                                         \
     static void scene_##name_(struct world *w);                                                                        \
     static void test_##name_(enum errand_backend backend)                                                              \
