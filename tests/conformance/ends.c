@@ -88,7 +88,7 @@ SCENE(out_of_time_wherever_it_waits)
     for (enum place place = 0; place < PLACES; place++)
         for (unsigned stalls = 0; stalls < 2; stalls++) {
             world_log(w, "at %s, %s", errand_step_name(kinds[place]), stalls ? "no progress" : "deadline");
-            int64_t time = 60 * ERRAND_MILLISECOND * harness_slowness();
+            int64_t time = 100 * ERRAND_MILLISECOND * harness_slowness();
             if (place == SLEEPS && stalls)
                 continue; /* see sleep_is_no_standstill */
             world_submit_for(w, waits_at(w, place), place, stalls ? 0 : time, stalls ? time : 0);

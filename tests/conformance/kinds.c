@@ -252,7 +252,7 @@ static void play_failure(struct world *w)
     playing_error = kind.error;
     REQUIRE(kind.step >= 0 && kind.error < 0);
     errand_step_mkdir(chain, w->at, "n10", 0700);
-    errand_id id = world_submit_for(w, chain, 2, kind.error == -ETIMEDOUT ? 60 * ERRAND_MILLISECOND : 0, 0);
+    errand_id id = world_submit_for(w, chain, 2, kind.error == -ETIMEDOUT ? 100 * ERRAND_MILLISECOND : 0, 0);
     if (playing == ERRAND_STEP_AWAIT)
         CHECK_INT(errand_resume(w->queue, id, kind.error, 0), 0);
     EXPECT(w, .tag = 2, .error = kind.error, .step = kind.step, .of = playing, .bytes = kind.bytes);
