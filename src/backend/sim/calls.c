@@ -82,6 +82,8 @@ static int64_t call_write(struct sim *sim, struct file_run *run, const struct ru
         return -EBADF;
     if (!S_ISREG(inode->mode) || sim->fds[fd].path_only)
         return S_ISFIFO(inode->mode) ? -ESPIPE : -EBADF;
+    if (!fd_allows(sim, fd, O_WRONLY))
+        return -EBADF;
     if (run->lead + n > run->buffer_size)
         complain(sim, "a run writes what is behind its buffer");
     check_run_memory(sim, run, run->buffer, "data to be written");
@@ -108,6 +110,8 @@ static int64_t call_copy(struct sim *sim, struct file_run *run, struct run_call 
         return -EBADF;
     if (!S_ISREG(from->mode) || !S_ISREG(to->mode))
         return -EINVAL;
+    if (!fd_allows(sim, run->files[call->file].fd, O_RDONLY) || !fd_allows(sim, run->files[call->to].fd, O_WRONLY))
+        return -EBADF;
     if (call->offset < 0 || call->to_offset < 0 || call->length < 0)
         complain(sim, "a copy from %lld to %lld", (long long)call->offset, (long long)call->to_offset);
     int64_t left = call->offset < from->size ? from->size - call->offset : 0;
@@ -139,6 +143,8 @@ static int64_t call_list(struct sim *sim, struct file_run *run, const struct run
     if (!run->buffer && !(run->buffer = aligned_alloc(BUFFER_ALIGNMENT, run->buffer_size)))
         return -ENOMEM;
     uint8_t *at = &sim->fds[fd].listed;
+    if (call->whole)
+        *at = 0; /* from the first entry on */
     struct kernel_entry *entry = run->buffer;
     unsigned most = 1 + (unsigned)below(sim, 40), count = 0;
     for (; directory->directory && *at < SIM_NAMES && count < most; (*at)++) {

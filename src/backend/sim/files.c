@@ -30,6 +30,8 @@ void files_make(struct sim *sim)
         sim->inodes[inode].directory = (uint8_t)(directory + 1);
         sim->inodes[inode].links = 2;
     }
+    if (sim->options.scene)
+        return;
     for (unsigned directory = 0; directory < SIM_DIRECTORIES; directory++) {
         for (unsigned name = 0; name < SIM_NAMES; name += 1 + (name % 16 == 15 || (name > 40 && name % 2))) {
             int inode = inode_new(sim,
@@ -86,8 +88,14 @@ int fd_duplicate(struct sim *sim, int fd)
     if (new >= 0) {
         sim->fds[new].path_only = old->path_only;
         sim->fds[new].direct = old->direct;
+        sim->fds[new].access = old->access;
     }
     return new;
+}
+
+bool fd_allows(const struct sim *sim, int fd, int access)
+{
+    return !sim->options.scene || sim->fds[fd].access == O_RDWR || sim->fds[fd].access == access;
 }
 
 static void fd_release(struct sim *sim, int fd)
@@ -141,8 +149,10 @@ int inode_new(struct sim *sim, unsigned mode, unsigned device)
     if (sim->free_inodes_count == 0)
         return -ENOSPC;
     unsigned inode = sim->free_inodes[--sim->free_inodes_count];
-    sim->inodes[inode] =
-        (struct inode){.device = (uint8_t)device, .mode = mode, .attribute = 20, .target_directory = -1};
+    sim->inodes[inode] = (struct inode){.device = (uint8_t)device,
+                                        .mode = mode,
+                                        .attribute = sim->options.scene ? UINT16_MAX : 20,
+                                        .target_directory = -1};
     return (int)inode;
 }
 
@@ -193,7 +203,7 @@ int64_t file_read(struct sim *sim, int fd, void *buffer, size_t length, int64_t 
         return -EISDIR;
     if (S_ISFIFO(inode->mode))
         return -ESPIPE;
-    if (sim->fds[fd].path_only || S_ISLNK(inode->mode))
+    if (sim->fds[fd].path_only || S_ISLNK(inode->mode) || !fd_allows(sim, fd, O_RDONLY))
         return -EBADF;
     if (offset < 0)
         complain(sim, "a read at %lld", (long long)offset);
@@ -345,6 +355,7 @@ int path_open(struct sim *sim, int dir_fd, const char *path, const struct sim_ho
     if (fd >= 0) {
         sim->fds[fd].path_only = (how->flags & O_PATH) != 0;
         sim->fds[fd].direct = (how->flags & O_DIRECT) != 0;
+        sim->fds[fd].access = how->flags & O_ACCMODE;
         if ((how->flags & O_TRUNC) && S_ISREG(inode->mode))
             inode->size = 0;
     }

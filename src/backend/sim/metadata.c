@@ -4,6 +4,7 @@
 #include "backend/sim/world.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -19,7 +20,7 @@ static int64_t call_attribute(struct sim *sim, struct inode *inode, const struct
         inode->attribute = (uint16_t)call->length;
         return 0;
     case ERRAND_STEP_REMOVE_ATTRIBUTE:
-        if (known && chance(sim, 20000)) /* or most would soon have none */
+        if (known && (sim->options.scene || chance(sim, 20000))) /* or most would soon have none */
             inode->attribute = UINT16_MAX;
         return known ? 0 : -ENODATA;
     case ERRAND_STEP_GET_ATTRIBUTE:
@@ -43,9 +44,12 @@ static void set_time(const struct sim *sim, int64_t *time, int64_t to)
 
 int64_t call_of_file(struct sim *sim, struct inode *inode, int fd, const struct run_call *call)
 {
-    bool regular = S_ISREG(inode->mode) && !sim->fds[fd].path_only;
+    bool regular = S_ISREG(inode->mode) && !sim->fds[fd].path_only && fd_allows(sim, fd, O_WRONLY);
     switch ((enum errand_step_kind)call->kind) {
-    case ERRAND_STEP_SYNC: return sim->fds[fd].path_only ? -EBADF : 0;
+    case ERRAND_STEP_SYNC:
+        if (!S_ISREG(inode->mode) && !S_ISDIR(inode->mode))
+            return -EINVAL;
+        return sim->fds[fd].path_only ? -EBADF : 0;
     case ERRAND_STEP_TRUNCATE:
         if (call->offset < 0)
             complain(sim, "a file's length of %lld", (long long)call->offset);
@@ -55,7 +59,7 @@ int64_t call_of_file(struct sim *sim, struct inode *inode, int fd, const struct 
         if (call->offset < 0 || call->length < 0)
             complain(sim, "an allocation at %lld", (long long)call->offset);
         if (!regular || call->length == 0)
-            return -EINVAL;
+            return fd_allows(sim, fd, O_WRONLY) ? -EINVAL : -EBADF;
         if (call->flags == 0 && call->offset + call->length > inode->size)
             inode->size = call->offset + call->length;
         return 0;

@@ -41,6 +41,8 @@ static int64_t make(struct sim *sim, const struct found *at, unsigned mode, cons
         sim->inodes[inode].target_directory = (int8_t)(*target == 'n' ? at->directory : leads.directory);
         sim->inodes[inode].target_name = (uint8_t)leads.name;
     }
+    if (target && sim->options.scene)
+        memccpy(sim->inodes[inode].target, target, 0, sizeof sim->inodes[inode].target - 1);
     *name_of(sim, at) = (uint16_t)(inode + 1);
     return 0;
 }
@@ -84,8 +86,11 @@ static int64_t rename_name(struct sim *sim, const struct found *from, const stru
         return -EXDEV;
     if (*new && (flags & 1)) /* RENAME_NOREPLACE */
         return -EEXIST;
-    if (old == new)
+    if (*old == *new) /* both are names of one file: nothing happens */
         return 0;
+    bool directory = S_ISDIR(sim->inodes[*old - 1].mode);
+    if (*new &&directory != S_ISDIR(sim->inodes[*new - 1].mode))
+        return directory ? -ENOTDIR : -EISDIR;
     if (*new)
         drop_name(sim, new);
     *new = *old;
@@ -117,8 +122,9 @@ static int64_t call_of_one_name(struct sim *sim, struct file_run *run, struct ru
         if (!S_ISLNK(inode->mode))
             return -EINVAL;
         check_run_memory(sim, run, call->value, "symlink's text");
-        size_t n = call->length < 8 ? (size_t)call->length : 8;
-        memcpy(call->value, sim_pattern(sim, 0), n);
+        size_t size = *inode->target ? strlen(inode->target) : 8;
+        size_t n = call->length < (int64_t)size ? (size_t)call->length : size;
+        memcpy(call->value, *inode->target ? inode->target : sim_pattern(sim, 0), n);
         return (int64_t)n;
     }
     bool directory = S_ISDIR(inode->mode);

@@ -228,8 +228,9 @@ static bool submit_peer(struct sim *sim, struct op *op)
     }
     if (op->kind == OP_SEND && op->close_first >= 0)
         fd_close(sim, op->close_first);
-    if (!sim->options.defers && (op->kind == OP_SEND || op->kind == OP_RECEIVE) && chance(sim, 40000))
-        return peer_try(sim, op);
+    if (!sim->options.defers && (op->kind == OP_SEND || op->kind == OP_RECEIVE) && chance(sim, 40000) &&
+        peer_try(sim, op))
+        return true;
     int64_t wait = 500 + (int64_t)below(sim, chance(sim, 50000) ? 5000 : 1000000);
     bool real = op->kind == OP_POLL && op->socket < FIRST_FD;
     bool never = chance(sim, sim->options.never_chance) && !real;

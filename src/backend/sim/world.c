@@ -2,6 +2,7 @@
 /* A simulated world as its test sees it: descriptors of the test's own, and looks at it from outside. */
 #include "backend/sim/world.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 const char *sim_pattern(const struct sim *sim, uint64_t offset)
@@ -28,7 +29,10 @@ int sim_file(struct sim *sim, unsigned directory, unsigned name)
     unsigned inode = sim->names[directory][name];
     if (inode == 0 || !S_ISREG(sim->inodes[inode - 1].mode))
         return -1;
-    return tests_own(sim, fd_new(sim, OBJECT_INODE, inode - 1));
+    int fd = tests_own(sim, fd_new(sim, OBJECT_INODE, inode - 1));
+    if (fd >= 0)
+        sim->fds[fd].access = O_RDWR;
+    return fd;
 }
 
 int sim_socket(struct sim *sim, uint64_t to_receive)
@@ -36,7 +40,7 @@ int sim_socket(struct sim *sim, uint64_t to_receive)
     int fd = tests_own(sim, fd_new(sim, OBJECT_SOCKET, 0));
     if (fd >= 0) {
         sim->fds[fd].left = to_receive;
-        sim->fds[fd].connected = to_receive > 0;
+        sim->fds[fd].connected = to_receive > 0 || sim->options.scene;
     }
     return fd;
 }
@@ -49,6 +53,11 @@ int sim_listener(struct sim *sim)
 uint32_t sim_library_descriptors(const struct sim *sim)
 {
     return sim->library_count;
+}
+
+uint32_t sim_test_descriptors(const struct sim *sim)
+{
+    return sim->open_count - sim->library_count;
 }
 
 uint64_t sim_sent(const struct sim *sim, int fd)

@@ -25,12 +25,13 @@ struct sim_fd {
     bool tests;     /* the test's, not the library's */
     bool path_only; /* O_PATH */
     bool direct;    /* O_DIRECT */
+    uint8_t access; /* O_ACCMODE */
     uint8_t listed;
     uint16_t inode;
     uint16_t next_free;
     /* of a stream */
-    uint64_t sent, received, left;
-    bool reset, shut_write, shut_read, connected;
+    uint64_t sent, received, left; /* of a listener in a scene, left: connections that wait */
+    bool reset, shut_write, shut_read, connected, stays, deaf;
 };
 
 struct inode {
@@ -43,6 +44,7 @@ struct inode {
     int64_t size, accessed, modified;
     int8_t target_directory; /* of a symlink; -1: leads nowhere */
     uint8_t target_name;
+    char target[12]; /* what it says, in a scene */
 };
 
 /* Something that will come. */
@@ -135,6 +137,8 @@ void fd_close(struct sim *sim, int fd);
 /* An open one, or a complaint and NULL. */
 struct sim_fd *fd_of(struct sim *sim, int fd, const char *what);
 struct inode *inode_of(struct sim *sim, int fd, const char *what);
+/* Whether it was opened for that, O_RDONLY or O_WRONLY. The campaign, which wants much to be written, need not care. */
+bool fd_allows(const struct sim *sim, int fd, int access);
 int inode_new(struct sim *sim, unsigned mode, unsigned device);
 void inode_leave(struct sim *sim, unsigned inode);
 uint32_t lane_of_inode(const struct inode *inode);
