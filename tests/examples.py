@@ -61,6 +61,7 @@ LEFT = {
 # And those that serve: what they are given, what a client says, and what it gets.
 SERVERS = {
     'file-server': (['{0}', '0'], 'GET /text HTTP/1.0\r\n\r\n', 'HTTP/1.0 200 OK\r\nContent-Length: 6\r\n\r\nhello\n'),
+    'sixty-lines': (['{0}', '0'], 'GET /text HTTP/1.0\r\n\r\n', 'HTTP/1.0 200 OK\r\n\r\nhello\n'),
     'send-file': (['{0}', 'text'], '', 'Here it is:\nhello\n'),
 }
 
