@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A worker's loop, its timers, and how it stops. */
 #include "worker.h"
-#include "http/session.h"
+#include "http/answer.h"
 #include "log.h"
 #include "shared.h"
 
@@ -206,6 +206,8 @@ void worker_run(struct worker *worker)
             log_error("queue %u failed: %s", worker->number, errand_error_name(count));
             return;
         }
+        if (worker->cache != NULL)
+            cache_turn(worker->cache, events, (unsigned)count, BATCH);
         for (int i = 0; i < count; i++)
             on_event(worker, &events[i]);
         free_dead(worker);
@@ -225,6 +227,24 @@ static int open_sources(struct worker *worker)
         error = errand_source_accept(worker->queue, endpoint->listener, endpoint, &endpoint->source);
     }
     return error;
+}
+
+/* Without one files are opened for each request, as they are anyway where it cannot keep itself true. */
+static void open_cache(struct worker *worker)
+{
+    const struct server *server = worker->server;
+    if (server->config->cache == 0)
+        return;
+    struct cache_options options = {.queue = worker->queue,
+                                    .roots = worker->roots,
+                                    .hosts = server->sites.count,
+                                    .bytes = server->config->cache / server->count,
+                                    .make = cached_make,
+                                    .context = worker->http};
+    int error = cache_open(&worker->cache, &options);
+    if (error)
+        log_error("queue %u has no cache: %s%s", worker->number, errand_error_name(error),
+                  error == -EMFILE ? " (see fs.inotify.max_user_instances)" : "");
 }
 
 int worker_open(struct worker *worker)
@@ -252,11 +272,15 @@ int worker_open(struct worker *worker)
     worker->http = http_shared_open(worker, server->types);
     for (unsigned i = 0; i < worker->endpoint_count; i++)
         worker->endpoints[i].shared = worker->http;
-    return worker->http == NULL ? -ENOMEM : open_sources(worker);
+    if (worker->http == NULL)
+        return -ENOMEM;
+    open_cache(worker);
+    return open_sources(worker);
 }
 
 void worker_close(struct worker *worker)
 {
+    cache_stop(worker->cache);
     if (worker->queue != NULL) {
         int left = errand_queue_close(worker->queue); /* chains and sources go with it */
         if (left > 0)
@@ -270,6 +294,7 @@ void worker_close(struct worker *worker)
             connection_discard(worker->waits[kind].first);
     free_dead(worker);
     close_listeners(worker);
+    cache_close(worker->cache);
     http_shared_close(worker->http);
     free(worker->roots);
 }

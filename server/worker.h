@@ -10,6 +10,7 @@
 
 #include <pthread.h>
 
+struct cache;
 struct http_shared;
 struct server;
 struct worker;
@@ -34,6 +35,7 @@ struct worker {
     unsigned endpoint_count;
     unsigned paused; /* of these: so many accept nobody for now */
     struct http_shared *http;
+    struct cache *cache; /* NULL: none */
     struct wait_list waits[WAIT_KINDS];
     struct connection *dead; /* to be freed after the batch */
     unsigned connections;

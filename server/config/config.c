@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysinfo.h>
 #include <unistd.h>
 
 /* Everything that a configuration refers to is in pieces that are freed together with it. */
@@ -89,12 +90,21 @@ struct config_rule *config_add_rule(struct config *config, struct config_host *h
     return rule;
 }
 
+/* A twentieth of the memory, at most 256 MiB. */
+static uint64_t default_cache(void)
+{
+    struct sysinfo info;
+    uint64_t most = UINT64_C(256) << 20;
+    uint64_t share = sysinfo(&info) == 0 ? (uint64_t)info.totalram * info.mem_unit / 20 : most;
+    return share < most ? share : most;
+}
+
 struct config *config_new(void)
 {
     struct whole *whole = calloc(1, sizeof *whole);
     if (whole == NULL)
         return NULL;
-    whole->config.cache = 64 << 20;
+    whole->config.cache = default_cache();
     whole->config.mime_types = "/etc/mime.types";
     whole->config.limits = (struct config_limits){
         .idle_ns = 60 * ERRAND_SECOND,

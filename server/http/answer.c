@@ -65,6 +65,11 @@ static char *put_cors(char *at, const struct exchange *exchange)
     return TEXT_PUT(at, "\r\nAccess-Control-Expose-Headers: Accept-Ranges, Content-Range, ETag\r\n");
 }
 
+char *answer_put_vary(char *at)
+{
+    return TEXT_PUT(at, "Vary: Accept-Encoding\r\n");
+}
+
 bool answer_lines(struct exchange *exchange, bool file, enum http_coding coding, const char **lines, size_t *length)
 {
     const struct config_host *host = exchange->site ? exchange->site->config : NULL;
@@ -83,7 +88,7 @@ bool answer_lines(struct exchange *exchange, bool file, enum http_coding coding,
     if (rules)
         at += policy_headers(host, exchange->path - 1, path, at);
     if (varies)
-        at = TEXT_PUT(at, "Vary: Accept-Encoding\r\n");
+        at = answer_put_vary(at);
     if (coding != HTTP_CODINGS) {
         const char *name = http_coding_name(coding);
         at = TEXT_PUT(at, "Content-Encoding: ");

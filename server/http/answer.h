@@ -7,6 +7,7 @@
 #define SERVER_HTTP_ANSWER_H
 
 #include "accept.h"
+#include "cache/cache.h"
 #include "conditional.h"
 #include "exchange.h"
 #include "policy.h"
@@ -42,13 +43,16 @@ struct exchange {
     struct http_text origin, asked_headers; /* CORS */
     struct exchange_names *names;           /* NULL: path alone */
     struct credentials *credentials;        /* being checked; NULL: none */
+    struct cache_waiter waiter;             /* while `waits` */
+    struct cache_entry *entry;              /* being sent; NULL: none */
     char *path;                             /* relative to the root; a slash stands before it */
     const char *query;                      /* with its "?", as it came */
     char *large, *space, *lines; /* NULL, or memory for what does not fit below: texts, heads, lines of heads; ours */
     uint32_t path_length;
     uint16_t query_length;
     uint8_t method;              /* enum http_method */
-    uint8_t root;                /* the host's number is in site */
+    uint8_t name;                /* of the names: which is being looked for, or was found */
+    bool waits;                  /* for the cache */
     int16_t file_step;           /* which opened the file */
     int16_t page_status;         /* of an error page that is being opened; 0: none */
     struct http_codings codings; /* that may be served */
@@ -72,6 +76,9 @@ static inline bool exchange_is_head(const struct exchange *exchange)
 enum http_connection_line exchange_connection_line(struct exchange *exchange);
 const struct http_clock *exchange_clock(struct exchange *exchange);
 
+/* Has a chain of its own perform what is appended, within the time limits of a reply; or answers with the error. */
+void exchange_run(struct exchange *exchange, int (*append)(errand_chain *, struct exchange *));
+
 /* Submits a chain of the exchange that waits for its client or a disk. Returns 0 or the error. */
 int exchange_submit(struct exchange *exchange, errand_chain *chain);
 
@@ -82,6 +89,8 @@ char *answer_space(struct exchange *exchange, size_t more);
 
 /* Lines that the host's rules, CORS, codings add; `file`: to a head that stands for a file. False: no memory. */
 bool answer_lines(struct exchange *exchange, bool file, enum http_coding coding, const char **lines, size_t *length);
+
+char *answer_put_vary(char *at);
 
 /* A head, alone or with its page. */
 int answer_head(errand_chain *chain, struct exchange *exchange, const char *head, size_t length);
@@ -111,6 +120,17 @@ void file_begin(struct exchange *exchange);
 /* The steps that open the file and look at it; decide() then appends the rest. */
 int file_append(errand_chain *chain, struct exchange *exchange);
 
+/* The same from memory: stat is known, these are all its bytes. */
+int file_append_bytes(errand_chain *chain, struct exchange *exchange, const char *bytes);
+
+/* Fills in what a head says of a file, but for its status and lines; tag is where its entity tag goes. */
+void file_describe(struct http_file_head *head, char tag[HTTP_TAG_SPACE], const struct http_shared *shared,
+                   const struct errand_stat *stat, const struct config_rule *typed, const char *path,
+                   size_t path_length);
+
+/* Of the name that was chosen. */
+enum http_coding file_coding(const struct exchange *exchange);
+
 /* An error page, for page_status. */
 int file_append_page(errand_chain *chain, struct exchange *exchange, const struct config_text *path);
 
@@ -123,5 +143,14 @@ int names_choose(struct exchange *exchange);
  * goes on with file_append(). */
 int login_check(struct exchange *exchange, const char *field, size_t length);
 void login_free(struct exchange *exchange);
+
+/* ---- cached.c */
+
+/* GET and HEAD, where there may be a cache. */
+void cached_begin(struct exchange *exchange);
+void cached_release(struct exchange *exchange);
+
+/* The cache's `make`; context: the worker's http_shared. */
+int cached_make(void *context, const struct cache_file *file, char *head, uint64_t notes[CACHE_NOTES]);
 
 #endif

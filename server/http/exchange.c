@@ -61,6 +61,7 @@ void exchange_release(struct http_connection *http)
     free(exchange->lines);
     free(exchange->names);
     login_free(exchange);
+    cached_release(exchange);
     shared->in_use--;
     if (shared->spares < SPARES_MAX) {
         exchange->next = shared->spare;
@@ -119,6 +120,21 @@ int exchange_submit(struct exchange *exchange, errand_chain *chain)
         rate = limits->rate;
     return connection_submit(connection, chain,
                              &(struct connection_limits){.stall_ns = limits->send_ns, .bytes_per_second = rate});
+}
+
+void exchange_run(struct exchange *exchange, int (*append)(errand_chain *, struct exchange *))
+{
+    errand_chain *chain;
+    int error = errand_chain_new(exchange_shared(exchange)->worker->queue, &chain);
+    if (error == 0) {
+        error = append(chain, exchange);
+        if (error)
+            errand_chain_drop(chain);
+        else
+            error = exchange_submit(exchange, chain);
+    }
+    if (error)
+        answer_alone(exchange, answer_status_of(error));
 }
 
 /* ------------------------------------------------------------------------------------- from the request */
@@ -245,7 +261,7 @@ static void begin(struct exchange *exchange, const struct http_request *request,
         if (exchange->policy.users != NULL)
             status = login_check(exchange, head + request->authorization.at, request->authorization.length);
         if (status == 0)
-            file_begin(exchange);
+            cached_begin(exchange);
         else if (status > 0)
             answer_alone(exchange, status);
     }

@@ -21,8 +21,6 @@ enum { PARTS_MAX = HTTP_CHAIN_STEPS - 8 };
 
 /* What is about to be sent: the file, its name, its version. */
 struct found {
-    const char *path; /* for its type */
-    size_t path_length;
     enum http_coding coding;
     char tag[HTTP_TAG_SPACE];
     struct http_file_head head;
@@ -30,33 +28,40 @@ struct found {
     struct http_piece pieces[HTTP_RANGES_MAX];
 };
 
-static const struct exchange_name *chosen(const struct exchange *exchange, errand_chain *chain)
+static const struct exchange_name *chosen(const struct exchange *exchange)
 {
-    if (exchange->names == NULL)
-        return NULL;
-    int choice = exchange->names->count > 1 ? errand_chain_choice(chain, exchange->file_step) : 0;
-    return &exchange->names->list[choice < 0 ? 0 : choice];
+    return exchange->names ? &exchange->names->list[exchange->name] : NULL;
 }
 
-static void describe(struct exchange *exchange, errand_chain *chain, struct found *found)
+enum http_coding file_coding(const struct exchange *exchange)
 {
-    const struct errand_stat *stat = &exchange->stat;
-    const struct exchange_name *name = chosen(exchange, chain);
-    const struct config_rule *typed = exchange->policy.type;
-    *found = (struct found){.path = name ? name->path : exchange->path,
-                            .path_length = name ? name->plain : exchange->path_length,
-                            .coding = name ? name->coding : HTTP_CODINGS};
-    found->head.tag = found->tag;
-    found->head.tag_length = http_tag_write(found->tag, stat->modified_ns, stat->bytes, stat->inode);
-    found->head.size = found->head.length = stat->bytes;
-    found->head.modified = stat->modified_ns / ERRAND_SECOND - (stat->modified_ns % ERRAND_SECOND < 0);
-    if (typed != NULL && exchange->page_status == 0) {
-        found->head.type = typed->type.bytes;
-        found->head.type_length = typed->type.length;
+    const struct exchange_name *name = chosen(exchange);
+    return name ? name->coding : HTTP_CODINGS;
+}
+
+void file_describe(struct http_file_head *head, char tag[HTTP_TAG_SPACE], const struct http_shared *shared,
+                   const struct errand_stat *stat, const struct config_rule *typed, const char *path,
+                   size_t path_length)
+{
+    head->tag = tag;
+    head->tag_length = http_tag_write(tag, stat->modified_ns, stat->bytes, stat->inode);
+    head->size = head->length = stat->bytes;
+    head->modified = stat->modified_ns / ERRAND_SECOND - (stat->modified_ns % ERRAND_SECOND < 0);
+    if (typed != NULL) {
+        head->type = typed->type.bytes;
+        head->type_length = typed->type.length;
     } else {
-        found->head.type =
-            mime_line(exchange_shared(exchange)->types, found->path, found->path_length, &found->head.type_length);
+        head->type = mime_line(shared->types, path, path_length, &head->type_length);
     }
+}
+
+static void describe(struct exchange *exchange, struct found *found)
+{
+    const struct exchange_name *name = chosen(exchange);
+    *found = (struct found){.coding = file_coding(exchange)};
+    file_describe(&found->head, found->tag, exchange_shared(exchange), &exchange->stat,
+                  exchange->page_status == 0 ? exchange->policy.type : NULL, name ? name->path : exchange->path,
+                  name ? name->plain : exchange->path_length);
 }
 
 /* Returns 0, or a status that is not of the file: 412, 416. */
@@ -143,10 +148,11 @@ static int append_parts(errand_chain *chain, struct exchange *exchange, struct f
     return result < 0 ? result : close_behind(chain, exchange);
 }
 
-static int append_file(errand_chain *chain, struct exchange *exchange)
+/* `bytes`: the whole file, if it is in memory. */
+static int append_reply(errand_chain *chain, struct exchange *exchange, const char *bytes)
 {
     struct found found;
-    describe(exchange, chain, &found);
+    describe(exchange, &found);
     int status = exchange->page_status == 0 ? judge(exchange, &found) : 0;
     if (status != 0)
         return answer_status(chain, exchange, status);
@@ -158,25 +164,37 @@ static int append_file(errand_chain *chain, struct exchange *exchange)
     head->connection = exchange_connection_line(exchange);
     if (found.parts > 0)
         return append_parts(chain, exchange, &found);
-    char *out = answer_space(exchange, head->lines_length);
+    bool alone = exchange_is_head(exchange) || head->status == 304 || head->length == 0;
+    char *out = answer_space(exchange, head->lines_length + (bytes && !alone ? head->length : 0));
     if (out == NULL)
         return -ENOMEM;
     size_t length = http_head_file(out, exchange_clock(exchange), head);
-    if (exchange_is_head(exchange) || head->status == 304 || head->length == 0)
+    if (bytes && !alone) {
+        memcpy(out + length, bytes + head->offset, head->length);
+        length += head->length;
+    }
+    if (bytes || alone)
         return answer_head(chain, exchange, out, length);
     struct http_piece piece = {head->offset, head->length};
     int step = append_piece(chain, exchange, &piece, out, length);
     return step < 0 ? step : close_behind(chain, exchange);
 }
 
+int file_append_bytes(errand_chain *chain, struct exchange *exchange, const char *bytes)
+{
+    return append_reply(chain, exchange, bytes);
+}
+
 /* The call step: the file is open and known; what is the answer? */
 static int decide(errand_chain *chain, void *context)
 {
     struct exchange *exchange = context;
-    const struct exchange_name *name = chosen(exchange, chain);
+    if (exchange->names != NULL && exchange->names->count > 1)
+        exchange->name = (uint8_t)errand_chain_choice(chain, exchange->file_step);
+    const struct exchange_name *name = chosen(exchange);
     bool asked = name == NULL || name->kind == KIND_FILE; /* and not the server's idea */
     if (S_ISREG(exchange->stat.mode))
-        return append_file(chain, exchange);
+        return append_reply(chain, exchange, NULL);
     if (S_ISDIR(exchange->stat.mode) && !exchange->directory && asked)
         return answer_with_slash(chain, exchange);
     return answer_status(chain, exchange, 404); /* a device, a FIFO, an index.html that is a directory */
@@ -213,7 +231,7 @@ static int decide_page(errand_chain *chain, void *context)
 {
     struct exchange *exchange = context;
     bool good = errand_chain_result(chain, exchange->file_step) >= 0 && S_ISREG(exchange->stat.mode);
-    return good ? append_file(chain, exchange) : answer_status(chain, exchange, exchange->page_status);
+    return good ? append_reply(chain, exchange, NULL) : answer_status(chain, exchange, exchange->page_status);
 }
 
 int file_append_page(errand_chain *chain, struct exchange *exchange, const struct config_text *path)
@@ -225,6 +243,7 @@ int file_append_page(errand_chain *chain, struct exchange *exchange, const struc
         return -ENOMEM;
     exchange->names->count = 1;
     exchange->names->list[0] = (struct exchange_name){at, (uint16_t)strlen(at), KIND_TRIED, HTTP_CODINGS};
+    exchange->name = 0;
     exchange->stat.mode = 0;
     exchange->file_step = (int16_t)errand_step_open(chain, exchange_root(exchange), at, O_RDONLY | O_NOCTTY, 0);
     if (exchange->file_step < 0)
@@ -238,15 +257,5 @@ int file_append_page(errand_chain *chain, struct exchange *exchange, const struc
 
 void file_begin(struct exchange *exchange)
 {
-    errand_chain *chain;
-    int error = errand_chain_new(exchange_shared(exchange)->worker->queue, &chain);
-    if (error == 0) {
-        error = file_append(chain, exchange);
-        if (error)
-            errand_chain_drop(chain);
-        else
-            error = exchange_submit(exchange, chain);
-    }
-    if (error)
-        answer_alone(exchange, answer_status_of(error));
+    exchange_run(exchange, file_append);
 }

@@ -54,6 +54,17 @@ void http_clock_update(struct http_clock *clock, int64_t queue_now)
     clock->length = (size_t)(at - clock->lines);
 }
 
+size_t http_head_date(const char *head, const struct http_clock *clock)
+{
+    const char *lines = strchr(head, '\n') + 1; /* they follow the first one */
+    return (size_t)(lines - head) + clock->length - HTTP_DATE_LENGTH - 2;
+}
+
+void http_head_renew(char *date, const struct http_clock *clock)
+{
+    memcpy(date, clock->lines + clock->length - HTTP_DATE_LENGTH - 2, HTTP_DATE_LENGTH);
+}
+
 static char *put_start(char *at, int status, const struct http_clock *clock)
 {
     if (status == 200) {

@@ -20,6 +20,10 @@ struct http_clock {
 /* Brings the clock up to date. Cheap while the second lasts. */
 void http_clock_update(struct http_clock *clock, int64_t queue_now);
 
+/* Where the Date of a head stands that was written with this clock; and the clock's date there, instead of another. */
+size_t http_head_date(const char *head, const struct http_clock *clock);
+void http_head_renew(char *date, const struct http_clock *clock);
+
 enum http_connection_line {
     HTTP_SAYS_NOTHING, /* HTTP/1.1 that stays */
     HTTP_SAYS_CLOSE,

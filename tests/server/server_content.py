@@ -16,13 +16,16 @@ SITE = {
 }
 
 
-def served(backend, config, **options):
+def served(backend, config, cache='64M', **options):
     """A server of SITE; config follows the default host's section."""
     root = directory()
     for name, data in SITE.items():
         write(os.path.join(root, name), data)
     write(os.path.join(root, 'errand.conf'), f'[Host]\nDirectory=www\n{config}'.encode())
-    return Server(os.path.join(root, 'www'), backend, '-c', os.path.join(root, 'errand.conf'), **options)
+    server = Server(os.path.join(root, 'www'), backend, '-c', os.path.join(root, 'errand.conf'), '--cache', cache,
+                    **options)
+    server.root = os.path.join(root, 'www')
+    return server
 
 
 def body(server, path, **headers):
@@ -159,6 +162,53 @@ def conditions(backend):
                                 ({'if_range': '"x"', 'range': 'bytes=0-1'}, 200),
                                 ({'if_match': '"x"', 'if_none_match': tag}, 412), ({'if_none_match': tag}, 304)):
             same(server.get('/a.txt', **headers).status, status, str(headers))
+
+
+@test
+def no_stale_reply(backend):
+    """Of a cached file, as soon as a change of it was made; by several connections, each with its own worker."""
+    with served(backend, 'Index=index.html start.htm\n') as server:
+        path = os.path.join(server.root, 'sub', 'start.htm')
+        for turn in range(60):
+            for _ in range(2):
+                wanted = (404, None) if not os.path.exists(path) else (200, open(path, 'rb').read())
+                for url in ('/sub/', '/sub/start.htm'):
+                    reply = server.get(url)
+                    same((reply.status, reply.body if reply.status == 200 else None), wanted, f'turn {turn}, {url}')
+            if turn % 4 == 0:
+                write(path, b'%d' % turn * turn)
+            elif turn % 4 == 1:
+                write(path + '.new', b'renamed %d' % turn)
+                os.rename(path + '.new', path)
+            elif turn % 4 == 2:
+                os.unlink(path)
+            else:
+                write(path, b'made anew %d' % turn)
+
+
+@test
+def cached_replies_are_the_same(backend):
+    """With and without a cache, the first time and later, but for the Date."""
+    requests = (('/a.txt', {}), ('/a.txt', {'range': 'bytes=1-2'}), ('/a.txt', {'range': 'bytes=9-'}), ('/sub/', {}),
+                ('/a.txt', {'if_none_match': '*'}), ('/a.txt', {'if_match': '"x"'}), ('/sub', {}), ('/none', {}),
+                ('/style.css', {'accept_encoding': 'br'}), ('/style.css', {}), ('/page.html', {'origin': 'https://a'}))
+    config = ('Index=start.htm\nPrecompressed=yes\n[Path *.css]\nHeader=X: y\nType=text/x-mine\n'
+              '[Path *.html]\nAllowOrigin=*\n')
+    said = []
+    for cache in ('off', '64M'):
+        with served(backend, config, cache=cache) as server:
+            for turn in range(3):
+                replies = []
+                for path, headers in requests:
+                    for method in ('GET', 'HEAD'):
+                        reply = server.get(path, method, **headers)
+                        reply.headers.pop('date')
+                        fields = {**reply.headers, 'etag': None, 'last-modified': None}
+                        replies.append((reply.status, fields, reply.body))
+                said.append(replies)
+    for replies in said[1:]:
+        for one, other, request in zip(said[0], replies, [r for r in requests for _ in 'GH']):
+            same(other, one, str(request))
 
 
 if __name__ == '__main__':
