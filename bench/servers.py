@@ -5,7 +5,9 @@ import resource
 
 import common
 
+# Each file is opened for each request, or comes from memory.
 ERRAND = ["errand uring", "errand threads"]
+CACHED = ["errand uring, cache", "errand threads, cache"]
 
 CONFIGURATION = """
 daemon off;
@@ -55,13 +57,13 @@ def variants():
 
 def start(bench, name, root, port, cgroup=None):
     """Starts a server on the server's CPU and waits until it listens. nginx's configuration goes to the results."""
-    if name in ERRAND:
+    if name in ERRAND + CACHED:
         command = [bench.errand(), "serve", "--http", f"127.0.0.1:{port}", "--threads", "1", "--backend",
-                   name.split()[1], root]
+                   name.split()[1].rstrip(","), "--cache", "256M" if name in CACHED else "off", root]
     else:
         command = ["nginx", "-c", configure(bench, name, root, port)]
     process = bench.start(command, cpu=common.SERVER_CPU, cgroup=cgroup)
-    if name in ERRAND:
+    if name in ERRAND + CACHED:
         process.stdout.readline()  # it prints its address when it listens for good; before, it tries the port
     bench.wait_port(port, process)
     return process
