@@ -16,18 +16,25 @@ static const char usage[] =
     "  -b ADDR, --bind ADDR                only the address\n"
     "  -p PORT, --port PORT                only the port\n"
     "  -d DIR, --directory DIR             the directory\n"
+    "  --access-log FILE|-                 write a line for each request to FILE (-: standard output)\n"
+    "  --log-format combined|json          how such a line looks (default combined, as of Apache and nginx)\n"
+    "  --status ADDR:PORT|[IPV6]:PORT      metrics, health and a live page about the server, by HTTP\n"
     "  --ftp off                           no FTP (there is none in this version)\n"
     "  --backend auto|uring|threads        how input and output are done (default auto: the best that works)\n"
     "  --threads N                         queues, with a thread each (default: one for each core)\n"
     "  -V, --version                       print the version\n"
     "  -h, --help                          print this\n"
     "\n"
-    "SIGINT or SIGTERM ends it: what is under way is finished, within 10 seconds or until the second signal.\n";
+    "SIGINT or SIGTERM ends it: what is under way is finished, within 10 seconds or until the second signal.\n"
+    "SIGUSR1: the access log was renamed; what is written from now on goes to a new one.\n";
 
-enum { OPTION_HTTP = 256, OPTION_FTP, OPTION_BACKEND, OPTION_THREADS };
+enum { OPTION_HTTP = 256, OPTION_FTP, OPTION_BACKEND, OPTION_THREADS, OPTION_LOG, OPTION_LOG_FORMAT, OPTION_STATUS };
 
 static const struct option long_options[] = {
     {"http", required_argument, NULL, OPTION_HTTP},
+    {"access-log", required_argument, NULL, OPTION_LOG},
+    {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
+    {"status", required_argument, NULL, OPTION_STATUS},
     {"ftp", required_argument, NULL, OPTION_FTP},
     {"backend", required_argument, NULL, OPTION_BACKEND},
     {"threads", required_argument, NULL, OPTION_THREADS},
@@ -92,6 +99,16 @@ static int set_option(struct server_options *options, int option, const char *va
         return strcmp(value, "off") == 0 ? 0 : bad("--ftp", value, "FTP is not in this version; only 'off' is");
     case OPTION_BACKEND: return set_backend(options, value);
     case OPTION_THREADS: return set_threads(options, value);
+    case OPTION_LOG: options->access_log = value; return 0;
+    case OPTION_LOG_FORMAT:
+        options->log_format = strcmp(value, "json") == 0 ? ACCESS_JSON : ACCESS_COMBINED;
+        return options->log_format == ACCESS_JSON || strcmp(value, "combined") == 0
+                   ? 0
+                   : bad("--log-format", value, "want combined or json");
+    case OPTION_STATUS:
+        if (!listen_address_read(&options->status, value))
+            return bad("--status", value, "want ADDR:PORT or [IPV6]:PORT, as in 127.0.0.1:9090");
+        return 0;
     case 'b':
         if (!listen_address_set_host(&options->http, value, strlen(value)))
             return bad("-b", value, "want an address in digits, as 127.0.0.1 or ::1 (0.0.0.0: all of this machine)");

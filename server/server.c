@@ -3,6 +3,7 @@
 #include "shared.h"
 #include "http/mime.h"
 #include "log.h"
+#include "record/sink.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,10 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What is posted to workers; only the addresses count. */
-static const char message_stop, message_leave, message_finished;
+static const char message_stop, message_leave, message_finished, message_reopen;
 
 bool server_is_full_for(const struct worker *worker)
 {
@@ -47,8 +49,12 @@ static void stop_all(struct server *server, const void *message)
         post(&server->workers[i], message);
 }
 
-void server_signal(struct server *server)
+void server_signal(struct server *server, int number)
 {
+    if (number == SIGUSR1) { /* the access log was renamed */
+        stop_all(server, &message_reopen);
+        return;
+    }
     stop_all(server, server->signals++ == 0 ? &message_stop : &message_leave);
 }
 
@@ -60,6 +66,8 @@ void server_message(struct worker *worker, const void *message)
         worker->over = true;
     else if (message == &message_finished)
         worker->finished++;
+    else if (message == &message_reopen)
+        record_reopen(&worker->record);
 }
 
 bool server_may_leave(const struct worker *worker)
@@ -183,15 +191,8 @@ static int open_root(const char *directory)
     return -1;
 }
 
-static int listen_for_all(struct server *server, struct listen_address *address)
+static int complain_of_address(const struct listen_address *address, int error)
 {
-    int *sockets = calloc(server->count, sizeof *sockets);
-    int error = sockets == NULL ? -ENOMEM : listen_open(address, sockets, server->count);
-    for (unsigned i = 0; i < server->count && error == 0; i++)
-        server->workers[i].http.listener = sockets[i];
-    free(sockets);
-    if (error == 0)
-        return 0;
     char url[LISTEN_URL_SPACE];
     listen_url(address, "http", url);
     const char *remedy =
@@ -203,7 +204,41 @@ static int listen_for_all(struct server *server, struct listen_address *address)
     return error;
 }
 
-static void report(const struct server *server, const struct listen_address *address)
+static int listen_for_all(struct server *server, struct listen_address *address)
+{
+    int *sockets = calloc(server->count, sizeof *sockets);
+    int error = sockets == NULL ? -ENOMEM : listen_open(address, sockets, server->count);
+    for (unsigned i = 0; i < server->count && error == 0; i++)
+        server->workers[i].http.listener = sockets[i];
+    free(sockets);
+    return error == 0 ? 0 : complain_of_address(address, error);
+}
+
+/* What is there beside the service: the status, and the access log, which had better be found wrong now than later. */
+static int open_record(struct server *server, struct listen_address *status)
+{
+    const struct server_options *options = server->options;
+    server->record = (struct record_options){
+        .access_log = options->access_log, .format = options->log_format, .status = status->length > 0};
+    int error = options->access_log == NULL ? 0 : sink_check(options->access_log);
+    if (error) {
+        fprintf(stderr, "errand: cannot write the access log %s: %s\n", options->access_log,
+                error == -ESPIPE ? "it is a pipe (use - and redirect standard output)" : strerror(-error));
+        return error;
+    }
+    for (unsigned i = 0; i < server->count && error == 0; i++)
+        error = record_prepare(&server->workers[i].record, &server->record);
+    if (error) {
+        fprintf(stderr, "errand: out of memory\n");
+        return error;
+    }
+    if (status->length > 0)
+        error = listen_open(status, &server->workers[0].status.listener, 1);
+    return error == 0 ? 0 : complain_of_address(status, error);
+}
+
+static void report(const struct server *server, const struct listen_address *address,
+                   const struct listen_address *status)
 {
     char url[LISTEN_URL_SPACE], path[PATH_MAX];
     const char *directory = realpath(server->options->directory, path);
@@ -212,6 +247,10 @@ static void report(const struct server *server, const struct listen_address *add
     printf("errand %s serves %s at %s\n", errand_version(), directory ? directory : server->options->directory, url);
     printf("backend %s (%s), %u %s\n", errand_queue_backend(queue), errand_queue_backend_reason(queue), server->count,
            server->count == 1 ? "queue" : "queues");
+    if (status->length > 0) {
+        listen_url(status, "http", url);
+        printf("status at %s\n", url);
+    }
     fflush(stdout);
 }
 
@@ -227,12 +266,12 @@ static void report_failure(const struct server *server, int error)
 /* ------------------------------------------------------------------------------------------ the whole */
 
 /* From the first worker to the last: returns the exit code. */
-static int run_workers(struct server *server, const struct listen_address *address)
+static int run_workers(struct server *server, const struct listen_address *address, const struct listen_address *status)
 {
     unsigned running;
     int error = start_workers(server, &running);
     if (error == 0) {
-        report(server, address);
+        report(server, address, status);
         worker_run(&server->workers[0]);
     } else {
         report_failure(server, error);
@@ -254,13 +293,14 @@ static void block_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN); /* standard output may be a pipe that nobody reads */
 }
 
 static int run_in(struct server *server)
 {
-    struct listen_address address = server->options->http;
+    struct listen_address address = server->options->http, status = server->options->status;
     server->workers = calloc(server->count, sizeof *server->workers);
     server->types = mime_types_open("/etc/mime.types");
     if (server->workers == NULL || server->types == NULL) {
@@ -270,14 +310,19 @@ static int run_in(struct server *server)
     for (unsigned i = 0; i < server->count; i++) {
         server->workers[i].server = server;
         server->workers[i].number = i;
-        server->workers[i].http.listener = -1;
+        server->workers[i].http.listener = server->workers[i].status.listener = -1;
     }
-    if (listen_for_all(server, &address) != 0)
-        return 1;
-    int code = run_workers(server, &address);
-    for (unsigned i = 0; i < server->count; i++) /* of workers whose thread never began */
-        if (server->workers[i].http.listener >= 0)
-            close(server->workers[i].http.listener);
+    int code = 1;
+    if (listen_for_all(server, &address) == 0 && open_record(server, &status) == 0)
+        code = run_workers(server, &address, &status);
+    for (unsigned i = 0; i < server->count; i++) {
+        struct worker *worker = &server->workers[i];
+        if (worker->http.listener >= 0) /* of workers whose thread never began */
+            close(worker->http.listener);
+        if (worker->status.listener >= 0)
+            close(worker->status.listener);
+        record_free(&worker->record);
+    }
     return code;
 }
 
@@ -287,6 +332,7 @@ int server_run(const struct server_options *options)
     server.count = options->threads ? options->threads : default_threads();
     server.limit = connection_limit(raise_descriptor_limit(), server.count);
     block_signals();
+    tzset(); /* reads a file, so not when the first line of the log is written */
     server.root = open_root(options->directory);
     if (server.root < 0)
         return 1;

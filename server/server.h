@@ -5,12 +5,16 @@
 
 #include "errand.h"
 #include "listen.h"
+#include "record/format.h"
 
 enum { SERVER_THREADS_MAX = 256 };
 
 struct server_options {
     const char *directory;
     struct listen_address http;
+    struct listen_address status; /* length 0: off */
+    const char *access_log;       /* "-": standard output; NULL: none */
+    enum access_format log_format;
     enum errand_backend backend;
     unsigned threads; /* 0: as many as there are cores for this process */
 };

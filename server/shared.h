@@ -13,6 +13,7 @@ struct mime_types;
 
 struct server {
     const struct server_options *options;
+    struct record_options record;
     int root;
     struct mime_types *types;
     struct worker *workers;
@@ -32,7 +33,7 @@ void server_count_connection(struct server *server, int change);
 
 /* Events of a worker's queue that concern the whole. */
 void server_message(struct worker *worker, const void *message);
-void server_signal(struct server *server);
+void server_signal(struct server *server, int number);
 
 /* May a worker that is done leave? Worker 0 stays until the others have left. */
 bool server_may_leave(const struct worker *worker);

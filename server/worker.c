@@ -3,6 +3,7 @@
 #include "worker.h"
 #include "http/session.h"
 #include "log.h"
+#include "record/status.h"
 #include "shared.h"
 
 #include <errno.h>
@@ -85,12 +86,17 @@ static void make_room(struct worker *worker)
     }
 }
 
-static void resume_accept(struct worker *worker)
+static bool is_full(const struct endpoint *endpoint)
 {
-    struct endpoint *endpoint = &worker->http;
+    return endpoint->most == 0 ? server_is_full_for(endpoint->worker) : endpoint->connections >= endpoint->most;
+}
+
+static void resume_accept(struct endpoint *endpoint)
+{
+    struct worker *worker = endpoint->worker;
     if (!endpoint->paused || endpoint->source == NULL)
         return;
-    if (server_is_full_for(worker)) {
+    if (is_full(endpoint)) {
         set_timer(worker, &worker->retry, RETRY_NS); /* the place may come free on another thread */
         return;
     }
@@ -98,12 +104,16 @@ static void resume_accept(struct worker *worker)
     errand_source_resume(endpoint->source);
 }
 
-void worker_count_connection(struct worker *worker, int change)
+void worker_count_connection(struct endpoint *endpoint, int change)
 {
-    worker->connections += (unsigned)change;
-    server_count_connection(worker->server, change);
-    if (change < 0 && worker->http.paused)
-        resume_accept(worker);
+    struct worker *worker = endpoint->worker;
+    endpoint->connections += (unsigned)change;
+    if (endpoint->most == 0) {
+        worker->connections += (unsigned)change;
+        server_count_connection(worker->server, change);
+    }
+    if (change < 0 && endpoint->paused)
+        resume_accept(endpoint);
 }
 
 static void on_accept(struct endpoint *endpoint, const struct errand_event *event)
@@ -121,7 +131,7 @@ static void on_accept(struct endpoint *endpoint, const struct errand_event *even
         return;
     }
     connection_open(endpoint, event->fd);
-    if (!endpoint->paused && server_is_full_for(endpoint->worker))
+    if (!endpoint->paused && is_full(endpoint))
         pause_accept(endpoint);
 }
 
@@ -154,8 +164,9 @@ static void on_timer(struct worker *worker, const struct errand_event *event)
     } else if (event->user_data == &worker->retry) {
         if (worker->http.paused && !worker->stopping)
             make_room(worker);
-        resume_accept(worker);
-    } else {
+        resume_accept(&worker->http);
+        resume_accept(&worker->status);
+    } else if (!record_timer(worker, event->user_data)) {
         worker->over = true; /* the time of grace */
     }
 }
@@ -168,7 +179,7 @@ static void on_event(struct worker *worker, const struct errand_event *event)
     case ERRAND_EVENT_ACCEPT: on_accept(event->user_data, event); break;
     case ERRAND_EVENT_TIMER: on_timer(worker, event); break;
     case ERRAND_EVENT_MESSAGE: server_message(worker, event->data); break;
-    case ERRAND_EVENT_SIGNAL: server_signal(worker->server); break;
+    case ERRAND_EVENT_SIGNAL: server_signal(worker->server, (int)event->bytes); break;
     default: break;
     }
 }
@@ -185,7 +196,8 @@ static void free_dead(struct worker *worker)
 void worker_run(struct worker *worker)
 {
     struct errand_event events[BATCH];
-    while (!worker->over && !(worker->stopping && worker->connections == 0 && server_may_leave(worker))) {
+    while (!worker->over && !(worker->stopping && worker->connections == 0 && record_finished(&worker->record) &&
+                              server_may_leave(worker))) {
         int count = errand_queue_wait(worker->queue, events, BATCH, ERRAND_FOREVER);
         if (count < 0) {
             worker->error = count;
@@ -195,6 +207,7 @@ void worker_run(struct worker *worker)
         for (int i = 0; i < count; i++)
             on_event(worker, &events[i]);
         free_dead(worker);
+        record_batch(worker, &worker->record);
     }
 }
 
@@ -205,9 +218,13 @@ static int open_sources(struct worker *worker)
         error = errand_source_signal(worker->queue, SIGINT, worker, &worker->signals[0]);
         if (error == 0)
             error = errand_source_signal(worker->queue, SIGTERM, worker, &worker->signals[1]);
+        if (error == 0)
+            error = errand_source_signal(worker->queue, SIGUSR1, worker, &worker->signals[2]);
     }
     if (error == 0)
         error = errand_source_accept(worker->queue, worker->http.listener, &worker->http, &worker->http.source);
+    if (error == 0 && worker->status.listener >= 0)
+        error = errand_source_accept(worker->queue, worker->status.listener, &worker->status, &worker->status.source);
     return error;
 }
 
@@ -218,7 +235,7 @@ int worker_open(struct worker *worker)
         .size = sizeof options,
         .backend = server->options->backend,
         .chains = server->limit + 64,
-        .chain_steps = 8,
+        .chain_steps = 8, /* of the access log: a buffer of 64 KiB in pieces, see record/sink.c */
         .sources = server->limit + 64,
         .why = worker->why,
         .why_size = sizeof worker->why,
@@ -232,7 +249,15 @@ int worker_open(struct worker *worker)
     worker->http.worker = worker;
     worker->http.protocol = &http_protocol;
     worker->http.shared = http_shared_open(worker, server->types);
-    return worker->http.shared == NULL ? -ENOMEM : open_sources(worker);
+    worker->status.worker = worker;
+    worker->status.protocol = &status_protocol;
+    worker->status.most = STATUS_CONNECTIONS_MAX;
+    if (worker->status.listener >= 0)
+        worker->status.shared = status_shared_open(server->workers, server->count);
+    if (worker->http.shared == NULL || (worker->status.listener >= 0 && worker->status.shared == NULL))
+        return -ENOMEM;
+    error = record_open(worker, &server->record);
+    return error ? error : open_sources(worker);
 }
 
 void worker_close(struct worker *worker)
@@ -243,11 +268,14 @@ void worker_close(struct worker *worker)
             log_error("%d file operations are stuck in the kernel and are left to it", left);
     }
     worker->queue = NULL;
-    worker->http.source = NULL;
+    worker->http.source = worker->status.source = NULL;
+    record_close(&worker->record);
     for (enum wait_kind kind = WAIT_IDLE; kind < WAIT_KINDS; kind++)
         while (worker->waits[kind].first != NULL)
             connection_discard(worker->waits[kind].first);
     free_dead(worker);
     close_listener(&worker->http);
+    close_listener(&worker->status);
     http_shared_close(worker->http.shared);
+    status_shared_close(worker->status.shared);
 }

@@ -6,6 +6,7 @@
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
 
+#include "record/record.h"
 #include "waits.h"
 
 #include <pthread.h>
@@ -19,7 +20,10 @@ struct endpoint {
     const struct protocol *protocol;
     void *shared; /* the protocol's own: what the worker's connections have in common */
     errand_source *source;
-    int listener; /* -1: closed */
+    int listener;         /* -1: closed */
+    unsigned connections; /* open */
+    unsigned most;        /* not 0: an endpoint beside the service, with so many connections, which do not count among
+                             the worker's: neither its limits nor its end wait for them */
     bool paused;
 };
 
@@ -29,14 +33,15 @@ struct worker {
     pthread_t thread;
     errand_queue *queue;
     int root; /* the served directory, as errand_root_add() gave it */
-    struct endpoint http;
+    struct endpoint http, status;
+    struct record record;
     struct wait_list waits[WAIT_KINDS];
     struct connection *dead; /* to be freed after the batch */
     unsigned connections;
     int64_t sweep_at; /* when the sweep timer will go off; 0: it will not */
     errand_source *sweep, *retry, *grace;
     errand_source *post; /* others reach it under the server's lock, while `reachable` */
-    errand_source *signals[2];
+    errand_source *signals[3];
     unsigned finished; /* of worker 0: how many others have */
     bool reachable;
     bool stopping; /* finish what is under way */
@@ -59,7 +64,7 @@ void worker_close(struct worker *worker);
 void worker_stop(struct worker *worker);
 
 /* For connections. */
-void worker_count_connection(struct worker *worker, int change);
+void worker_count_connection(struct endpoint *endpoint, int change);
 void worker_sweep_by(struct worker *worker, int64_t time);
 int64_t worker_wait_limit(enum wait_kind kind);
 

@@ -32,6 +32,7 @@ enum {
 struct exchange {
     struct http_connection *http;
     struct exchange *next; /* spare */
+    struct record_request record;
     struct errand_stat stat;
     struct http_range range;
     int64_t if_modified_since; /* INT64_MIN: not asked */
@@ -51,6 +52,11 @@ struct exchange {
 static struct http_shared *shared_of(const struct http_connection *http)
 {
     return http->base.endpoint->shared;
+}
+
+static struct record *record_of(const struct exchange *exchange)
+{
+    return &exchange->http->base.endpoint->worker->record;
 }
 
 static struct exchange *take_exchange(struct http_connection *http)
@@ -82,6 +88,7 @@ void exchange_release(struct http_connection *http)
     struct http_shared *shared = shared_of(http);
     struct exchange *exchange = http->exchange;
     http->exchange = NULL;
+    record_end(record_of(exchange), &exchange->record);
     free(exchange->large);
     shared->in_use--;
     if (shared->spares < SPARES_MAX) {
@@ -141,7 +148,9 @@ static size_t write_page(struct exchange *exchange, int status)
                              .connection = connection_line(exchange),
                              .only_head = exchange->only_head,
                              .range_size = exchange->stat.bytes};
-    return http_head_page(exchange->head, clock_of(exchange), &page);
+    size_t length = http_head_page(exchange->head, clock_of(exchange), &page);
+    record_reply(record_of(exchange), &exchange->record, exchange->head, length);
+    return length;
 }
 
 /* When even a chain is not to be had: one try without, and the connection ends. */
@@ -149,6 +158,7 @@ static void send_without_chain(struct exchange *exchange, size_t length)
 {
     struct http_connection *http = exchange->http;
     ssize_t sent = send(http->base.fd, exchange->head, length, MSG_DONTWAIT | MSG_NOSIGNAL);
+    exchange->record.bytes += sent > 0 ? (uint64_t)sent : 0;
     exchange_release(http);
     if (sent == (ssize_t)length && shutdown(http->base.fd, SHUT_WR) == 0)
         connection_linger(&http->base);
@@ -174,13 +184,14 @@ static void send_page(struct exchange *exchange, int status)
         send_without_chain(exchange, length);
 }
 
-void exchange_refuse(struct http_connection *http, int status)
+void exchange_refuse(struct http_connection *http, int status, const char *head, size_t length)
 {
     struct exchange *exchange = take_exchange(http);
     if (exchange == NULL) {
         connection_close(&http->base);
         return;
     }
+    record_begin(record_of(exchange), &exchange->record, &http->base, head, length);
     exchange->linger = true;
     send_page(exchange, status);
 }
@@ -247,6 +258,7 @@ static int append_redirect(errand_chain *chain, struct exchange *exchange)
                              .location = space,
                              .location_length = (size_t)(at - space)};
     size_t length = http_head_page(out, clock_of(exchange), &page);
+    record_reply(record_of(exchange), &exchange->record, out, length);
     free(exchange->large); /* path and query are done with */
     exchange->large = space;
     return append_head(chain, exchange, out, length);
@@ -275,6 +287,7 @@ static int append_file(errand_chain *chain, struct exchange *exchange)
     head.connection = connection_line(exchange);
     head.type = mime_line(shared_of(exchange->http)->types, exchange->path, exchange->path_length, &head.type_length);
     size_t length = http_head_file(exchange->head, clock_of(exchange), &head);
+    record_reply(record_of(exchange), &exchange->record, exchange->head, length);
     if (exchange->only_head || head.status == 304 || head.length == 0)
         return append_head(chain, exchange, exchange->head, length);
     int fd = exchange->http->base.fd;
@@ -291,6 +304,7 @@ static int append_file(errand_chain *chain, struct exchange *exchange)
 static int decide(errand_chain *chain, void *context)
 {
     struct exchange *exchange = context;
+    record_stage(&exchange->record, STAGE_OPEN, exchange->http->base.endpoint->worker->queue);
     if (S_ISREG(exchange->stat.mode))
         return append_file(chain, exchange);
     if (S_ISDIR(exchange->stat.mode) && !exchange->directory)
@@ -309,6 +323,7 @@ static void open_file(struct exchange *exchange)
         errand_step_stat(chain, ERRAND_SLOT(file), &exchange->stat);
         errand_step_call(chain, decide, exchange);
         error = connection_submit(connection, chain, STALL_NS, 0);
+        record_stage(&exchange->record, STAGE_WAIT, worker->queue);
     }
     if (error)
         send_page(exchange, status_of(error));
@@ -393,6 +408,7 @@ void exchange_begin(struct http_connection *http, const struct http_request *req
         connection_close(&http->base);
         return;
     }
+    record_begin(record_of(exchange), &exchange->record, &http->base, head, request->line);
     int status = understand(exchange, request, head);
     if (status != 0)
         send_page(exchange, status);
@@ -413,8 +429,14 @@ static bool peer_is_gone(const struct errand_event *event)
     }
 }
 
+void exchange_cancelled(struct exchange *exchange, const struct errand_event *event)
+{
+    record_chain(record_of(exchange), &exchange->record, event, shared_of(exchange->http)->worker->queue);
+}
+
 enum exchange_state exchange_ended(struct exchange *exchange, const struct errand_event *event)
 {
+    record_chain(record_of(exchange), &exchange->record, event, shared_of(exchange->http)->worker->queue);
     if (event->error == 0)
         return EXCHANGE_DONE;
     if (peer_is_gone(event))
