@@ -181,7 +181,9 @@ static void write_ended(const struct errand_event *event)
     if (event->error == -ECANCELED)
         return; /* the queue is being closed, or has had its time */
     say_dropped(log);
-    if (!is_empty(log->filling) && (log->again || !has_room(log->filling)))
+    if (log->finish_by != 0)
+        set_timer(log, 0); /* the end of a chain that has an `ended` wakes nobody */
+    else if (!is_empty(log->filling) && (log->again || !has_room(log->filling)))
         start(log);
     else if (!is_empty(log->filling) && !log->timer_set)
         set_timer(log, FLUSH_NS);
@@ -253,13 +255,14 @@ bool access_log_finished(struct access_log *log)
     say_dropped(log);
     if (log->writing == NULL && is_empty(log->filling))
         return true;
-    if (log->finish_by == 0) {
+    if (log->finish_by == 0)
         log->finish_by = now + FINISH_NS;
-        set_timer(log, FINISH_NS);
-    }
+    if (now >= log->finish_by)
+        return true;
     log->again = true;
     start(log);
-    return now >= log->finish_by || (log->writing == NULL && is_empty(log->filling));
+    set_timer(log, log->finish_by - now);
+    return false;
 }
 
 void access_log_close(struct access_log *log)
