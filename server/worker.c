@@ -74,15 +74,20 @@ static void pause_accept(struct endpoint *endpoint)
     set_timer(endpoint->worker, &endpoint->worker->retry, RETRY_NS);
 }
 
-/* No place is left: of the connections that nobody has used for a while, some end. */
-static void make_room(struct worker *worker)
+/* No place is left: of its connections that nobody has used for a while, some end. */
+static void make_room(struct endpoint *endpoint)
 {
-    int64_t now = errand_queue_now(worker->queue);
-    for (unsigned i = 0; i < BATCH / 4; i++) {
-        struct connection *oldest = worker->waits[WAIT_IDLE].first;
-        if (oldest == NULL || now - oldest->since < SPARE_NS)
+    int64_t now = errand_queue_now(endpoint->worker->queue);
+    struct connection *at = endpoint->worker->waits[WAIT_IDLE].first;
+    for (unsigned closed = 0, seen = 0; at != NULL && closed < BATCH / 4 && seen < 16 * BATCH; seen++) {
+        struct connection *next = at->next;
+        if (now - at->since < SPARE_NS)
             break;
-        connection_close(oldest);
+        if (at->endpoint == endpoint) {
+            connection_close(at);
+            closed++;
+        }
+        at = next;
     }
 }
 
@@ -151,9 +156,14 @@ void worker_stop(struct worker *worker)
         return;
     worker->stopping = true;
     close_listener(&worker->http);
-    for (enum wait_kind kind = WAIT_IDLE; kind <= WAIT_INPUT; kind++)
-        while (worker->waits[kind].first != NULL)
-            connection_close(worker->waits[kind].first);
+    for (enum wait_kind kind = WAIT_IDLE; kind <= WAIT_INPUT; kind++) {
+        struct connection *next;
+        for (struct connection *at = worker->waits[kind].first; at != NULL; at = next) {
+            next = at->next;
+            if (at->endpoint->most == 0) /* who asks for the status is told that it stops */
+                connection_close(at);
+        }
+    }
     set_timer(worker, &worker->grace, GRACE_NS);
 }
 
@@ -163,7 +173,9 @@ static void on_timer(struct worker *worker, const struct errand_event *event)
         sweep(worker);
     } else if (event->user_data == &worker->retry) {
         if (worker->http.paused && !worker->stopping)
-            make_room(worker);
+            make_room(&worker->http);
+        if (worker->status.paused)
+            make_room(&worker->status);
         resume_accept(&worker->http);
         resume_accept(&worker->status);
     } else if (!record_timer(worker, event->user_data)) {

@@ -38,7 +38,7 @@ struct access_log {
     errand_source *timer;
     bool timer_set, again; /* again: write at once what is there when the chain ends */
     bool torn;             /* the file may end within a line */
-    int64_t finish_by;     /* 0: not at its end */
+    int64_t finish_by;     /* 0: not at its end; a time in the past: it has had its time */
     int complained;        /* of this error */
     int64_t complained_at;
     int64_t real_offset, real_until; /* from the queue's clock to the real one */
@@ -170,6 +170,8 @@ static void write_ended(const struct errand_event *event)
         /* A write that failed may have written a part that nobody counted. */
         log->torn = event->step_kind == ERRAND_STEP_WRITE || (log->sink.done > 0 ? end[-1] != '\n' : log->torn);
         take_back(log, buffer, log->sink.done > 0 ? end : buffer->data + LEAD);
+        if (log->finish_by != 0)
+            log->finish_by = 1; /* it would fail again and again until then */
     } else {
         log->torn = false;
         log->complained = 0;

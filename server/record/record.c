@@ -256,7 +256,9 @@ void record_reply_now(struct record *record, struct record_request *request, con
         request->status = (int16_t)((head[9] - '0') * 100 + (head[10] - '0') * 10 + head[11] - '0');
     if (request->texts == NULL)
         return;
-    const char *end = memmem(head, length, "\r\n\r\n", 4);
+    const char *end = NULL;
+    if (length < 4 || memcmp(head + length - 4, "\r\n\r\n", 4) != 0) /* a page follows it */
+        end = memmem(head, length, "\r\n\r\n", 4);
     request->head_length = end != NULL ? (uint32_t)(end - head) + 4 : (uint32_t)length;
 }
 

@@ -366,6 +366,19 @@ TEST_EACH_BACKEND(a_full_disk_is_told_and_counted)
     free(text);
 }
 
+/* It is of no use to try for two seconds. */
+TEST_EACH_BACKEND(the_end_on_a_full_disk)
+{
+    if (access("/dev/full", W_OK) != 0)
+        SKIP("no /dev/full");
+    struct scene scene = scene_open(backend, "/dev/full");
+    add(&scene, 10);
+    finish(&scene);
+    CHECK_INT(counter_read(&scene.metrics->log_dropped), 10);
+    CHECK_INT(counter_read(&scene.metrics->log_errors), 1);
+    scene_close(&scene);
+}
+
 TEST(paths_that_cannot_be)
 {
     char path[400];

@@ -7,8 +7,9 @@ import re
 import select
 import shutil
 import subprocess
+import sys
 import tempfile
-import time
+import urllib.error
 import urllib.request
 
 from served import BUILD, SLOW, Server, eventually
@@ -149,10 +150,11 @@ class Browser:
                    '--disable-background-networking', '--disable-extensions', '--remote-debugging-pipe',
                    f'--user-data-dir={self.profile}', 'about:blank']
         # It reads commands from descriptor 3 and writes to 4.
+        move = ('import os, sys; a, b = os.dup(int(sys.argv[1])), os.dup(int(sys.argv[2])); '
+                'a, b = os.dup(a), os.dup(b); os.dup2(a, 3); os.dup2(b, 4); os.execvp(sys.argv[3], sys.argv[3:])')
         self.process = subprocess.Popen(
-            ['sh', '-c', f'exec 3<&{here[0]} 4>&{theirs[1]} {here[0]}<&- {theirs[1]}>&-; exec "$@"', 'sh', *command],
-            pass_fds=(here[0], theirs[1]), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-            start_new_session=True)
+            [sys.executable, '-c', move, str(here[0]), str(theirs[1]), *command], pass_fds=(here[0], theirs[1]),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
         os.close(here[0])
         os.close(theirs[1])
         self.into, self.outof = here[1], theirs[0]
@@ -222,5 +224,4 @@ class Browser:
         except (ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(self.process.pid, 9)
             self.process.wait()
-        time.sleep(0)
         shutil.rmtree(self.profile, ignore_errors=True)
