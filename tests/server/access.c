@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -363,6 +365,39 @@ TEST_EACH_BACKEND(a_full_disk_is_told_and_counted)
     count_lines(text, &lines, &missing);
     CHECK_INT(missing, 10);
     CHECK_INT(lines, 5);
+    free(text);
+}
+
+/* A disk that is full in the midst of a line: what comes later begins a line of its own. */
+TEST_EACH_BACKEND(a_torn_line)
+{
+    struct rlimit small = {2000, RLIM_INFINITY}, large = {RLIM_INFINITY, RLIM_INFINITY};
+    signal(SIGXFSZ, SIG_IGN);
+    struct scene scene = scene_open(backend, log_path());
+    REQUIRE_CALL(setrlimit(RLIMIT_FSIZE, &small));
+    add(&scene, 20);
+    access_log_reopen(scene.log);
+    while (counter_read(&scene.metrics->log_errors) == 0)
+        turn(&scene, 10 * ERRAND_MILLISECOND);
+    REQUIRE_CALL(setrlimit(RLIMIT_FSIZE, &large));
+    add(&scene, 5);
+    finish(&scene);
+    scene_close(&scene);
+    char *text = read_file(log_path());
+    REQUIRE(strlen(text) > 2000);
+    CHECK_INT(text[2000], '\n');
+    CHECK(text[1999] != '\n');
+    unsigned whole = 0, missing = 0;
+    for (char *line = text, *end; *line != 0; line = end + 1) {
+        end = strchr(line, '\n');
+        REQUIRE(end != NULL);
+        *end = 0;
+        const char *dropped = strstr(line, "\"dropped\":");
+        missing += dropped != NULL ? (unsigned)strtoul(dropped + 10, NULL, 10) : 0;
+        whole += dropped == NULL && end > line && end[-1] == '}';
+    }
+    CHECK(whole >= 5 && whole < 25);
+    CHECK_INT(whole + missing, 25);
     free(text);
 }
 
