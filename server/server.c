@@ -160,7 +160,7 @@ static unsigned raise_descriptor_limit(void)
 static unsigned connection_limit(unsigned descriptors, unsigned threads)
 {
     unsigned kept = descriptors / 4 + 16 + 12 * threads;
-    unsigned most = 1048576 - 64; /* chains of a queue */
+    unsigned most = 1048576 - WORKER_OWN; /* chains of a queue */
     unsigned limit = descriptors > kept + 8 ? descriptors - kept : 8;
     return limit < most ? limit : most;
 }

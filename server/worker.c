@@ -246,9 +246,9 @@ int worker_open(struct worker *worker)
     struct errand_queue_options options = {
         .size = sizeof options,
         .backend = server->options->backend,
-        .chains = server->limit + 64,
+        .chains = server->limit + WORKER_OWN,
         .chain_steps = 8, /* of the access log: a buffer of 64 KiB in pieces, see record/sink.c */
-        .sources = server->limit + 64,
+        .sources = server->limit + WORKER_OWN,
         .why = worker->why,
         .why_size = sizeof worker->why,
     };

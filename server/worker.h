@@ -14,6 +14,9 @@
 struct server;
 struct worker;
 
+/* Chains, and sources, of a queue beside those of the service's connections: of the status, the log, timers ... */
+enum { WORKER_OWN = 128 };
+
 /* One listening socket of a worker. */
 struct endpoint {
     struct worker *worker;
