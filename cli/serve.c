@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* errand serve: options. */
+/* errand serve: options. Most of them are keys of the configuration file by another name, and go before it. */
 #include "cli.h"
 #include "server/server.h"
 
@@ -12,38 +12,89 @@ static const char usage[] =
     "Usage: errand serve [OPTION]... [DIR]\n"
     "Serves the files of DIR (by default: of the current directory) by HTTP.\n"
     "\n"
-    "  --http ADDR:PORT|[IPV6]:PORT|off    where to listen (default 127.0.0.1:8080; port 0 takes a free one)\n"
-    "  -b ADDR, --bind ADDR                only the address\n"
-    "  -p PORT, --port PORT                only the port\n"
-    "  -d DIR, --directory DIR             the directory\n"
-    "  --access-log FILE|-                 write a line for each request to FILE (-: standard output)\n"
-    "  --log-format combined|json          how such a line looks (default combined, as of Apache and nginx)\n"
-    "  --status ADDR:PORT|[IPV6]:PORT      metrics, health and a live page about the server, by HTTP\n"
-    "  --ftp off                           no FTP (there is none in this version)\n"
-    "  --backend auto|uring|threads        how input and output are done (default auto: the best that works)\n"
-    "  --threads N                         queues, with a thread each (default: one for each core)\n"
-    "  -V, --version                       print the version\n"
-    "  -h, --help                          print this\n"
+    "  --http ADDR:PORT|[IPV6]:PORT|unix:PATH|off\n"
+    "                             where to listen (default 127.0.0.1:8080; port 0 takes a free one); may be repeated\n"
+    "  -b ADDR, --bind ADDR       only the address\n"
+    "  -p PORT, --port PORT       only the port\n"
+    "  -d DIR, --directory DIR    the directory\n"
+    "  -c FILE, --config FILE     read the configuration from FILE: errand.conf(5); options go before it\n"
+    "  -t, --test                 only look whether FILE and the options are right\n"
+    "  --show-config              only write what FILE and the options come to, as such a file\n"
     "\n"
-    "SIGINT or SIGTERM ends it: what is under way is finished, within 10 seconds or until the second signal.\n"
+    "  --listing, --no-listing    list directories that have no index.html, or not (default)\n"
+    "  --hidden                   serve names that begin with a dot, too\n"
+    "  --writable                 let clients change files: PUT, DELETE, MKCOL, MOVE, COPY\n"
+    "  --precompressed            serve FILE.zst, FILE.br, FILE.gz for FILE to who takes them\n"
+    "  --spa FILE                 a path that does not exist gets FILE: single-page applications\n"
+    "  --cors ORIGIN              scripts of this origin may read replies; * for all; may be repeated\n"
+    "  --cache SIZE|off           memory for small files (default 64M)\n"
+    "  --rate SIZE                bytes a second to one connection\n"
+    "\n"
+    "  --access-log FILE|-        a line for each request\n"
+    "  --log-format combined|json of these lines (default combined)\n"
+    "  --status ADDR:PORT         metrics and health there\n"
+    "  --user NAME                who to become after the start as root\n"
+    "  --stop-within TIME         at most so long for what is under way when it ends (default 10s)\n"
+    "  --ftp off                  no FTP (there is none in this version)\n"
+    "  --backend auto|uring|threads\n"
+    "                             how input and output are done (default auto: the best that works)\n"
+    "  --threads N                queues, with a thread each (default: one for each core)\n"
+    "  -V, --version              print the version\n"
+    "  -h, --help                 print this\n"
+    "\n"
+    "SIGINT or SIGTERM ends it: what is under way is finished, within that time or until the second signal.\n"
     "SIGUSR1: the access log was renamed; what is written from now on goes to a new one.\n";
 
-enum { OPTION_HTTP = 256, OPTION_FTP, OPTION_BACKEND, OPTION_THREADS, OPTION_LOG, OPTION_LOG_FORMAT, OPTION_STATUS };
+enum { OPTION_HTTP = 256, OPTION_FTP, OPTION_SPA, OPTION_SHOW, OPTION_KEYS };
 
-static const struct option long_options[] = {
+/* Options that are a key's. Their codes in long_options count from OPTION_KEYS on. */
+static const struct key_option {
+    const char *name, *section, *key;
+    const char *value; /* of one without an argument */
+} key_options[] = {
+    {"backend", "Server", "Backend", NULL},
+    {"threads", "Server", "Threads", NULL},
+    {"cache", "Server", "Cache", NULL},
+    {"user", "Server", "User", NULL},
+    {"status", "Status", "Listen", NULL},
+    {"access-log", "Log", "Access", NULL},
+    {"log-format", "Log", "Format", NULL},
+    {"rate", "Limits", "Rate", NULL},
+    {"stop-within", "Limits", "StopTimeout", NULL},
+    {"cors", "Path", "AllowOrigin", NULL},
+    {"listing", "Host", "Listing", "yes"},
+    {"no-listing", "Host", "Listing", "no"},
+    {"hidden", "Host", "Hidden", "yes"},
+    {"writable", "Host", "Writable", "yes"},
+    {"precompressed", "Host", "Precompressed", "yes"},
+};
+
+enum { KEY_OPTIONS = sizeof key_options / sizeof key_options[0], OWN_OPTIONS = 11 };
+
+static const struct option own_options[OWN_OPTIONS] = {
     {"http", required_argument, NULL, OPTION_HTTP},
-    {"access-log", required_argument, NULL, OPTION_LOG},
-    {"log-format", required_argument, NULL, OPTION_LOG_FORMAT},
-    {"status", required_argument, NULL, OPTION_STATUS},
     {"ftp", required_argument, NULL, OPTION_FTP},
-    {"backend", required_argument, NULL, OPTION_BACKEND},
-    {"threads", required_argument, NULL, OPTION_THREADS},
+    {"spa", required_argument, NULL, OPTION_SPA},
     {"bind", required_argument, NULL, 'b'},
     {"port", required_argument, NULL, 'p'},
     {"directory", required_argument, NULL, 'd'},
+    {"config", required_argument, NULL, 'c'},
+    {"test", no_argument, NULL, 't'},
     {"version", no_argument, NULL, 'V'},
     {"help", no_argument, NULL, 'h'},
-    {0},
+    {"show-config", no_argument, NULL, OPTION_SHOW},
+};
+
+/* What the command line says, before it is applied: the file comes first, wherever it is named. */
+struct command_line {
+    struct config *config;
+    const char *file, *bind, *port, *directory;
+    bool test, show, http_off;
+    unsigned count;
+    struct {
+        int option;
+        const char *value;
+    } given[]; /* in order */
 };
 
 static int bad(const char *option, const char *value, const char *wanted)
@@ -52,98 +103,158 @@ static int bad(const char *option, const char *value, const char *wanted)
     return EXIT_USAGE;
 }
 
-static int set_http(struct server_options *options, const char *value)
+static int set(struct command_line *line, const char *option, const char *section, const char *key, const char *value)
+{
+    char why[512];
+    return config_set(line->config, section, key, value, why, sizeof why) ? 0 : bad(option, value, why);
+}
+
+static int set_http(struct command_line *line, const char *value)
 {
     if (strcmp(value, "off") == 0) {
-        options->http.length = 0;
+        line->http_off = true;
         return 0;
     }
-    if (!listen_address_read(&options->http, value))
-        return bad("--http", value, "want ADDR:PORT, [IPV6]:PORT or off, as in 127.0.0.1:8080 or [::1]:8080");
-    return 0;
+    return set(line, "--http", "Server", "Listen", value);
 }
 
-static int set_backend(struct server_options *options, const char *value)
+/* The path of a file in the directory, with or without its slash. */
+static int set_spa(struct command_line *line, const char *value)
 {
-    static const char *const names[] = {"auto", "uring", "threads"};
-    for (unsigned i = 0; i < 3; i++) {
-        if (strcmp(value, names[i]) == 0) {
-            options->backend = (enum errand_backend)i;
-            return 0;
-        }
-    }
-    return bad("--backend", value, "want auto, uring or threads");
+    char path[4096];
+    int length = snprintf(path, sizeof path, "%s%s", value[0] == '/' ? "" : "/", value);
+    if (length >= (int)sizeof path || length < 2)
+        return bad("--spa", value, "want the name of a file in the directory, as in index.html");
+    return set(line, "--spa", "Host", "Fallback", path);
 }
 
-static int set_threads(struct server_options *options, const char *value)
+static int set_key(struct command_line *line, const struct key_option *option, const char *value)
 {
-    unsigned number = 0;
-    for (const char *at = value; *at; at++) {
-        if (*at < '0' || *at > '9' || number > SERVER_THREADS_MAX)
-            number = SERVER_THREADS_MAX + 1;
-        else
-            number = number * 10 + (unsigned)(*at - '0');
-    }
-    if (number < 1 || number > SERVER_THREADS_MAX)
-        return bad("--threads", value, "want a number from 1 to 256");
-    options->threads = number;
-    return 0;
+    char name[32];
+    snprintf(name, sizeof name, "--%s", option->name);
+    return set(line, name, option->section, option->key, option->value ? option->value : value);
 }
 
-/* One option. Returns 0, or EXIT_USAGE after having said why. */
-static int set_option(struct server_options *options, int option, const char *value)
+static int apply_option(struct command_line *line, int option, const char *value)
 {
     switch (option) {
-    case OPTION_HTTP: return set_http(options, value);
+    case OPTION_HTTP: return set_http(line, value);
     case OPTION_FTP:
         return strcmp(value, "off") == 0 ? 0 : bad("--ftp", value, "FTP is not in this version; only 'off' is");
-    case OPTION_BACKEND: return set_backend(options, value);
-    case OPTION_THREADS: return set_threads(options, value);
-    case OPTION_LOG: options->access_log = value; return 0;
-    case OPTION_LOG_FORMAT:
-        options->log_format = strcmp(value, "json") == 0 ? ACCESS_JSON : ACCESS_COMBINED;
-        return options->log_format == ACCESS_JSON || strcmp(value, "combined") == 0
-                   ? 0
-                   : bad("--log-format", value, "want combined or json");
-    case OPTION_STATUS:
-        if (!listen_address_read(&options->status, value))
-            return bad("--status", value, "want ADDR:PORT or [IPV6]:PORT, as in 127.0.0.1:9090");
-        return 0;
-    case 'b':
-        if (!listen_address_set_host(&options->http, value, strlen(value)))
-            return bad("-b", value, "want an address in digits, as 127.0.0.1 or ::1 (0.0.0.0: all of this machine)");
-        return 0;
-    case 'p':
-        if (options->http.length == 0 || !listen_address_set_port(&options->http, value))
-            return bad("-p", value, "want a port from 1 to 65535, or 0 for a free one");
-        return 0;
-    default: options->directory = value; return 0;
+    case OPTION_SPA: return set_spa(line, value);
+    default: return set_key(line, &key_options[option - OPTION_KEYS], value);
     }
 }
 
-static int check(const struct server_options *options)
+/* The last address that has a port: one of --http, or else of the file. NULL: there is none, and no memory for one. */
+static struct listen_address *address_to_change(struct command_line *line)
 {
-    if (options->http.length == 0) {
+    struct config_addresses *http = &line->config->http;
+    for (unsigned i = http->count; i > 0; i--)
+        if (!listen_is_local(&http->list[i - 1]))
+            return &http->list[i - 1];
+    return set_http(line, "127.0.0.1:8080") == 0 ? &http->list[http->count - 1] : NULL;
+}
+
+static int apply_address(struct command_line *line)
+{
+    if (line->bind == NULL && line->port == NULL)
+        return 0;
+    struct listen_address *address = address_to_change(line);
+    if (address == NULL)
+        return EXIT_BAD;
+    if (line->bind != NULL && !listen_address_set_host(address, line->bind, strlen(line->bind)))
+        return bad("-b", line->bind, "want an address in digits, as 127.0.0.1 or ::1 (0.0.0.0: all of this machine)");
+    if (line->port != NULL && !listen_address_set_port(address, line->port))
+        return bad("-p", line->port, "want a port from 1 to 65535, or 0 for a free one");
+    return 0;
+}
+
+/* Everything that was given, on top of what the file says. */
+static int apply(struct command_line *line)
+{
+    for (unsigned i = 0; i < line->count; i++) {
+        int error = apply_option(line, line->given[i].option, line->given[i].value);
+        if (error)
+            return error;
+    }
+    if (line->http_off)
+        line->config->http.count = 0;
+    int error = apply_address(line);
+    if (error == 0 && line->directory != NULL)
+        error = set(line, "directory", "Host", "Directory", line->directory);
+    if (error == 0 && line->http_off && line->config->http.count == 0) {
         fprintf(stderr, "errand serve: --http off and no FTP: there is nothing to serve with\n");
         return EXIT_USAGE;
     }
+    return error;
+}
+
+/* The file, the options, and then the server, or what is wrong with it all. */
+static int run(struct command_line *line)
+{
+    char why[1024];
+    if (line->test && line->file == NULL) {
+        fprintf(stderr, "errand serve: -t tests a file; name it with -c FILE\n");
+        return EXIT_USAGE;
+    }
+    if (line->file != NULL && !config_read(line->config, line->file, why, sizeof why)) {
+        fprintf(stderr, "errand serve: %s\n", why);
+        return EXIT_USAGE;
+    }
+    int error = apply(line);
+    if (error)
+        return error;
+    if (!config_finish(line->config, why, sizeof why) ||
+        (line->test && !config_check_files(line->config, why, sizeof why))) {
+        fprintf(stderr, "errand serve: %s\n", why);
+        return EXIT_USAGE;
+    }
+    if (!line->test && !line->show)
+        return server_run(line->config);
+    if (line->show)
+        config_dump(line->config, stdout);
+    else
+        printf("%s: ok\n", line->file);
+    return cli_finish_output();
+}
+
+/* Notes one option. Returns 0, or -1 for one that is wrong. */
+static int note(struct command_line *line, int option, const char *value)
+{
+    switch (option) {
+    case '?': fprintf(stderr, "errand serve --help shows the options\n"); return -1;
+    case 'b': line->bind = value; break;
+    case 'p': line->port = value; break;
+    case 'd': line->directory = value; break;
+    case 't': line->test = true; break;
+    case OPTION_SHOW: line->show = true; break;
+    case 'c':
+        if (line->file != NULL) {
+            fprintf(stderr, "errand serve: one configuration, please: '%s' and '%s' were given\n", line->file, value);
+            return -1;
+        }
+        line->file = value;
+        break;
+    default: line->given[line->count].option = option; line->given[line->count++].value = value;
+    }
     return 0;
 }
 
-int cli_serve(int argc, char **argv)
+static int read_options(struct command_line *line, int argc, char **argv)
 {
-    struct server_options options = {.directory = "."};
-    listen_address_read(&options.http, "127.0.0.1:8080");
-    static char name[] = "errand serve"; /* for getopt's messages */
-    argv[0] = name;
+    struct option options[OWN_OPTIONS + KEY_OPTIONS + 1] = {0};
+    memcpy(options, own_options, sizeof own_options);
+    for (int i = 0; i < KEY_OPTIONS; i++)
+        options[OWN_OPTIONS + i] = (struct option){
+            key_options[i].name, key_options[i].value ? no_argument : required_argument, NULL, OPTION_KEYS + i};
     int option;
-    while ((option = getopt_long(argc, argv, "hVp:b:d:", long_options, NULL)) != -1) {
+    while ((option = getopt_long(argc, argv, "hVp:b:d:c:t", options, NULL)) != -1) {
         switch (option) {
         case 'h': fputs(usage, stdout); return cli_finish_output();
         case 'V': printf("errand %s\n", errand_version()); return cli_finish_output();
-        case '?': fprintf(stderr, "errand serve --help shows the options\n"); return EXIT_USAGE;
         default:
-            if (set_option(&options, option, optarg) != 0)
+            if (note(line, option, optarg) != 0)
                 return EXIT_USAGE;
         }
     }
@@ -153,7 +264,24 @@ int cli_serve(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (optind < argc)
-        options.directory = argv[optind];
-    int error = check(&options);
-    return error ? error : server_run(&options);
+        line->directory = argv[optind];
+    return run(line);
+}
+
+int cli_serve(int argc, char **argv)
+{
+    static char name[] = "errand serve"; /* for getopt's messages */
+    argv[0] = name;
+    struct command_line *line = calloc(1, sizeof *line + (size_t)argc * sizeof line->given[0]);
+    struct config *config = config_new();
+    int code = EXIT_BAD;
+    if (line == NULL || config == NULL) {
+        fprintf(stderr, "errand serve: out of memory\n");
+    } else {
+        line->config = config;
+        code = read_options(line, argc, argv);
+    }
+    config_free(config);
+    free(line);
+    return code;
 }

@@ -531,7 +531,8 @@ ERRAND_API int errand_step_work(errand_chain *chain, errand_work function, void 
 /*
  * Waits until errand_resume() is called for the chain, perhaps before the step has begun, whose result is the step's.
  * When the chain is cancelled or its time is over, `stop`, unless it is NULL, is called on the queue's thread as a call
- * step is, once, and the step goes on to wait: what others do for the chain can end in order.
+ * step is, once, and the step goes on to wait: what others do for the chain can end in order. errand_queue_close() ends
+ * it when there are no others.
  */
 ERRAND_API int errand_step_await(errand_chain *chain, errand_call stop, void *context);
 

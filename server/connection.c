@@ -42,7 +42,7 @@ void connection_open(struct endpoint *endpoint, int fd)
     connection->since = errand_queue_now(worker->queue);
     connection->wait = WAIT_IDLE;
     wait_list_add(&worker->waits[WAIT_IDLE], connection);
-    worker_sweep_by(worker, connection->since + worker_wait_limit(WAIT_IDLE));
+    worker_sweep_by(worker, connection->since + worker_wait_limit(worker, WAIT_IDLE));
 }
 
 void connection_wait(struct connection *connection, enum wait_kind kind)
@@ -53,7 +53,7 @@ void connection_wait(struct connection *connection, enum wait_kind kind)
     connection->since = errand_queue_now(worker->queue);
     wait_list_add(&worker->waits[kind], connection);
     if (kind != WAIT_BUSY)
-        worker_sweep_by(worker, connection->since + worker_wait_limit(kind));
+        worker_sweep_by(worker, connection->since + worker_wait_limit(worker, kind));
 }
 
 /* The last of it. The record stays until the batch of events is done: others of them may still name it. */
@@ -143,11 +143,14 @@ void connection_chain_event(struct connection *connection, const struct errand_e
     finish(connection);
 }
 
-int connection_submit(struct connection *connection, errand_chain *chain, int64_t stall_ns, int64_t timeout_ns)
+int connection_submit(struct connection *connection, errand_chain *chain, const struct connection_limits *limits)
 {
     assert(connection->chain == 0 && connection->state == CONNECTION_OPEN);
-    struct errand_submit options = {
-        .size = sizeof options, .user_data = connection, .stall_ns = stall_ns, .timeout_ns = timeout_ns};
+    struct errand_submit options = {.size = sizeof options,
+                                    .user_data = connection,
+                                    .stall_ns = limits->stall_ns,
+                                    .timeout_ns = limits->timeout_ns,
+                                    .bytes_per_second = limits->bytes_per_second};
     return errand_submit(chain, &options, &connection->chain);
 }
 

@@ -68,8 +68,14 @@ void connection_open(struct endpoint *endpoint, int fd);
 void connection_data_event(struct connection *connection, const struct errand_event *event);
 void connection_chain_event(struct connection *connection, const struct errand_event *event);
 
+/* What may be set for a chain: as in struct errand_submit. */
+struct connection_limits {
+    int64_t stall_ns, timeout_ns;
+    uint64_t bytes_per_second;
+};
+
 /* Submits the connection's one chain. Returns 0 or the error, as errand_submit(). */
-int connection_submit(struct connection *connection, errand_chain *chain, int64_t stall_ns, int64_t timeout_ns);
+int connection_submit(struct connection *connection, errand_chain *chain, const struct connection_limits *limits);
 
 /* Begins a wait, now. The same kind again begins anew. */
 void connection_wait(struct connection *connection, enum wait_kind kind);

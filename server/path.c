@@ -5,8 +5,11 @@
  * spelling of "." or "/" gets past.
  */
 #include "path.h"
+#include "errand.h"
 
 #include <string.h>
+
+enum { TEMPORARY = sizeof ERRAND_TEMPORARY - 1 };
 
 static int hex_digit(char c)
 {
@@ -56,11 +59,12 @@ static bool is_hidden(const char *name, int length)
     return name[0] == '.' && !(length == 11 && memcmp(name, ".well-known", 11) == 0);
 }
 
-int path_from_url(const char *url, size_t length, char *out, bool *directory)
+int path_from_url(const char *url, size_t length, char *out, bool *directory, bool *hidden)
 {
     const char *end = url + length;
     int size = 0; /* of out, which ends with "/" whenever a name begins */
     *directory = true;
+    *hidden = false;
     while (url < end) {
         if (*url == '/') {
             url++;
@@ -79,8 +83,9 @@ int path_from_url(const char *url, size_t length, char *out, bool *directory)
                 return -400;
             continue;
         }
-        if (is_hidden(out + size, name))
+        if (name >= TEMPORARY && memcmp(out + size, ERRAND_TEMPORARY, TEMPORARY) == 0)
             return -404;
+        *hidden = *hidden || is_hidden(out + size, name);
         size += name;
         out[size++] = '/';
         *directory = false;

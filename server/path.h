@@ -9,11 +9,11 @@
 /*
  * Decodes and normalises a URL's path, which begins with "/". out gets the file's path without a leading slash,
  * ended by NUL, and needs length + 2 bytes. *directory: it names a directory by its slash (or "." or ".."; then out is
- * empty or ends with "/").
+ * empty or ends with "/"). *hidden: some name begins with a dot, and is not ".well-known".
  * Returns its length; -400: malformed, or leads above the root; -404: a name that no file served here can have (one
- * that begins with a dot, but for ".well-known", or has a slash in it).
+ * that has a slash in it, or is the library's own for a file under way).
  */
-int path_from_url(const char *url, size_t length, char *out, bool *directory);
+int path_from_url(const char *url, size_t length, char *out, bool *directory, bool *hidden);
 
 /* Encodes a path for a URL; out needs 3 * length bytes. Returns the end. */
 char *path_to_url(char *out, const char *path, size_t length);

@@ -2,8 +2,10 @@
 /* Starts the workers, and stops them: what concerns the process as a whole. */
 #include "shared.h"
 #include "http/mime.h"
+#include "http/session.h"
 #include "log.h"
 #include "record/sink.h"
+#include "record/status.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -174,82 +176,101 @@ static unsigned default_threads(void)
     return online > 0 && online < SERVER_THREADS_MAX ? (unsigned)online : 1;
 }
 
-/* The directory may be searchable without being readable: that is enough to serve what is in it. */
-static int open_root(const char *directory)
-{
-    int fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (fd >= 0 && faccessat(fd, ".", X_OK, AT_EACCESS) == 0)
-        return fd;
-    int error = errno;
-    if (fd >= 0)
-        close(fd);
-    const char *remedy = error == ENOENT    ? "no such directory"
-                         : error == ENOTDIR ? "not a directory (errand serve takes the directory that holds the file)"
-                         : error == EACCES  ? "no permission to look into it (make it searchable: chmod +rx)"
-                                            : strerror(error);
-    fprintf(stderr, "errand: cannot serve %s: %s\n", directory, remedy);
-    return -1;
-}
-
-static int complain_of_address(const struct listen_address *address, int error)
+static void say_why_not(const struct listen_address *address, int error)
 {
     char url[LISTEN_URL_SPACE];
     listen_url(address, "http", url);
+    bool local = listen_is_local(address);
     const char *remedy =
-        error == -EADDRINUSE      ? "another program listens there (choose another port with -p, 0 takes a free one)"
-        : error == -EACCES        ? "no permission (ports below 1024 are for root; choose another with -p)"
-        : error == -EADDRNOTAVAIL ? "this machine does not have that address (0.0.0.0 means all of its addresses)"
-                                  : strerror(-error);
+        error == -EADDRINUSE && local ? "another program listens there (choose another path)"
+        : error == -EADDRINUSE      ? "another program listens there (choose another port with -p, 0 takes a free one)"
+        : error == -EACCES && local ? "no permission to make a socket there (choose another folder)"
+        : error == -EACCES          ? "no permission (ports below 1024 are for root; choose another with -p)"
+        : error == -EADDRNOTAVAIL   ? "this machine does not have that address (0.0.0.0 means all of its addresses)"
+        : error == -EEXIST          ? "a file that is no socket is in its place (remove it, or choose another path)"
+                                    : strerror(-error);
     fprintf(stderr, "errand: cannot listen on %s: %s\n", url, remedy);
+}
+
+static unsigned count_addresses(const struct server *server)
+{
+    return server->config->http.count + server->config->status.count;
+}
+
+/* Every worker gets a listener of each address of the service; the status is worker 0's. */
+static int listen_for_all(struct server *server)
+{
+    const struct config *config = server->config;
+    int *sockets = calloc(server->count, sizeof *sockets);
+    int error = sockets == NULL ? -ENOMEM : 0;
+    for (unsigned n = 0; n < count_addresses(server) && error == 0; n++) {
+        bool service = n < config->http.count;
+        unsigned count = service ? server->count : 1;
+        server->addresses[n] = service ? config->http.list[n] : config->status.list[n - config->http.count];
+        server->addresses[n].mode = config->socket_mode;
+        error = listen_open(&server->addresses[n], sockets, count);
+        for (unsigned i = 0; i < count && error == 0; i++)
+            server->workers[i].endpoints[n].listener = sockets[i];
+        if (error) {
+            say_why_not(&server->addresses[n], error);
+            server->addresses[n].length = 0;
+        }
+    }
+    free(sockets);
     return error;
 }
 
-static int listen_for_all(struct server *server, struct listen_address *address)
+void server_forget_addresses(struct worker *worker, bool all)
 {
-    int *sockets = calloc(server->count, sizeof *sockets);
-    int error = sockets == NULL ? -ENOMEM : listen_open(address, sockets, server->count);
-    for (unsigned i = 0; i < server->count && error == 0; i++)
-        server->workers[i].http.listener = sockets[i];
-    free(sockets);
-    return error == 0 ? 0 : complain_of_address(address, error);
+    const struct server *server = worker->server;
+    unsigned count = all ? count_addresses(server) : server->config->http.count;
+    for (unsigned n = 0; n < count && worker->number == 0; n++)
+        listen_forget(&server->addresses[n]);
 }
 
-/* What is there beside the service: the status, and the access log, which had better be found wrong now than later. */
-static int open_record(struct server *server, struct listen_address *status)
+/* The access log had better be found wrong now than later. */
+static int open_record(struct server *server)
 {
-    const struct server_options *options = server->options;
+    const struct config *config = server->config;
     server->record = (struct record_options){
-        .access_log = options->access_log, .format = options->log_format, .status = status->length > 0};
-    int error = options->access_log == NULL ? 0 : sink_check(options->access_log);
+        .access_log = config->access_log, .format = config->access_log_format, .status = config->status.count > 0};
+    int error = config->access_log == NULL ? 0 : sink_check(config->access_log);
     if (error) {
-        fprintf(stderr, "errand: cannot write the access log %s: %s\n", options->access_log,
+        fprintf(stderr, "errand: cannot write the access log %s: %s\n", config->access_log,
                 error == -ESPIPE ? "it is a pipe (use - and redirect standard output)" : strerror(-error));
         return error;
     }
     for (unsigned i = 0; i < server->count && error == 0; i++)
         error = record_prepare(&server->workers[i].record, &server->record);
-    if (error) {
+    if (error)
         fprintf(stderr, "errand: out of memory\n");
-        return error;
-    }
-    if (status->length > 0)
-        error = listen_open(status, &server->workers[0].status.listener, 1);
-    return error == 0 ? 0 : complain_of_address(status, error);
+    return error;
 }
 
-static void report(const struct server *server, const struct listen_address *address,
-                   const struct listen_address *status)
+/* "http://127.0.0.1:8080/, unix:/run/errand": so many addresses from that one on. */
+static void print_addresses(const struct server *server, unsigned first, unsigned count)
 {
-    char url[LISTEN_URL_SPACE], path[PATH_MAX];
-    const char *directory = realpath(server->options->directory, path);
+    char url[LISTEN_URL_SPACE];
+    for (unsigned n = 0; n < count; n++) {
+        listen_url(&server->addresses[first + n], "http", url);
+        printf("%s%s", n > 0 ? ", " : "", url);
+    }
+    printf("\n");
+}
+
+static void report(const struct server *server)
+{
+    char path[PATH_MAX];
+    const char *directory = server->config->hosts[0].directory, *real = realpath(directory, path);
     const errand_queue *queue = server->workers[0].queue;
-    listen_url(address, "http", url);
-    printf("errand %s serves %s at %s\n", errand_version(), directory ? directory : server->options->directory, url);
+    unsigned http = server->config->http.count, status = server->config->status.count;
+    printf("errand %s serves %s at ", errand_version(), real ? real : directory);
+    print_addresses(server, 0, http);
     printf("backend %s (%s), %u %s\n", errand_queue_backend(queue), errand_queue_backend_reason(queue), server->count,
            server->count == 1 ? "queue" : "queues");
-    if (status->length > 0) {
-        listen_url(status, "http", url);
-        printf("status at %s\n", url);
+    if (status > 0) {
+        printf("status at ");
+        print_addresses(server, http, status);
     }
     fflush(stdout);
 }
@@ -259,19 +280,19 @@ static void report_failure(const struct server *server, int error)
     const struct worker *worker = server->failed;
     fprintf(stderr, "errand: queue %u cannot start: %s%s%s%s\n", worker->number, errand_error_name(error),
             worker->why[0] ? " (" : "", worker->why, worker->why[0] ? ")" : "");
-    if (server->options->backend != ERRAND_BACKEND_AUTO || getenv("ERRAND_BACKEND") != NULL)
+    if (server->config->backend != ERRAND_BACKEND_AUTO || getenv("ERRAND_BACKEND") != NULL)
         fprintf(stderr, "errand: a backend was asked for; --backend auto (and no ERRAND_BACKEND) takes what works\n");
 }
 
 /* ------------------------------------------------------------------------------------------ the whole */
 
 /* From the first worker to the last: returns the exit code. */
-static int run_workers(struct server *server, const struct listen_address *address, const struct listen_address *status)
+static int run_workers(struct server *server)
 {
     unsigned running;
     int error = start_workers(server, &running);
     if (error == 0) {
-        report(server, address, status);
+        report(server);
         worker_run(&server->workers[0]);
     } else {
         report_failure(server, error);
@@ -298,47 +319,72 @@ static void block_signals(void)
     signal(SIGPIPE, SIG_IGN); /* standard output may be a pipe that nobody reads */
 }
 
-static int run_in(struct server *server)
+static bool set_up_worker(struct server *server, unsigned number)
 {
-    struct listen_address address = server->options->http, status = server->options->status;
-    server->workers = calloc(server->count, sizeof *server->workers);
-    server->types = mime_types_open("/etc/mime.types");
-    if (server->workers == NULL || server->types == NULL) {
-        fprintf(stderr, "errand: out of memory\n");
-        return 1;
-    }
-    for (unsigned i = 0; i < server->count; i++) {
-        server->workers[i].server = server;
-        server->workers[i].number = i;
-        server->workers[i].http.listener = server->workers[i].status.listener = -1;
-    }
-    int code = 1;
-    if (listen_for_all(server, &address) == 0 && open_record(server, &status) == 0)
-        code = run_workers(server, &address, &status);
-    for (unsigned i = 0; i < server->count; i++) {
-        struct worker *worker = &server->workers[i];
-        if (worker->http.listener >= 0) /* of workers whose thread never began */
-            close(worker->http.listener);
-        if (worker->status.listener >= 0)
-            close(worker->status.listener);
-        record_free(&worker->record);
-    }
-    return code;
+    struct worker *worker = &server->workers[number];
+    *worker = (struct worker){.server = server, .number = number};
+    unsigned http = server->config->http.count, count = number == 0 ? count_addresses(server) : http;
+    worker->endpoints = calloc(count, sizeof *worker->endpoints);
+    if (worker->endpoints == NULL)
+        return false;
+    worker->endpoint_count = count;
+    for (unsigned n = 0; n < http; n++)
+        worker->endpoints[n] = (struct endpoint){.worker = worker, .protocol = &http_protocol, .listener = -1};
+    for (unsigned n = http; n < count; n++)
+        worker->endpoints[n] = (struct endpoint){
+            .worker = worker, .protocol = &status_protocol, .listener = -1, .most = status_share(count - http)};
+    return true;
 }
 
-int server_run(const struct server_options *options)
+static bool set_up(struct server *server)
 {
-    struct server server = {.options = options, .lock = PTHREAD_MUTEX_INITIALIZER, .started = PTHREAD_COND_INITIALIZER};
-    server.count = options->threads ? options->threads : default_threads();
+    server->workers = calloc(server->count, sizeof *server->workers);
+    server->addresses = calloc(count_addresses(server), sizeof *server->addresses);
+    server->types = mime_types_open(server->config->mime_types);
+    bool good = server->workers != NULL && server->addresses != NULL && server->types != NULL;
+    for (unsigned i = 0; i < server->count && good; i++)
+        good = set_up_worker(server, i);
+    if (!good)
+        fprintf(stderr, "errand: out of memory\n");
+    return good;
+}
+
+static void tear_down(struct server *server)
+{
+    for (unsigned i = 0; i < server->count && server->workers != NULL; i++) {
+        struct worker *worker = &server->workers[i];
+        for (unsigned n = 0; n < worker->endpoint_count; n++) /* of workers whose thread never began */
+            if (worker->endpoints[n].listener >= 0)
+                close(worker->endpoints[n].listener);
+        free(worker->endpoints);
+        record_free(&worker->record);
+    }
+    mime_types_close(server->types);
+    free(server->addresses);
+    free(server->workers);
+}
+
+int server_run(const struct config *config)
+{
+    struct server server = {.config = config, .lock = PTHREAD_MUTEX_INITIALIZER, .started = PTHREAD_COND_INITIALIZER};
+    server.count = config->threads ? config->threads : default_threads();
     server.limit = connection_limit(raise_descriptor_limit(), server.count);
+    if (config->limits.connections != 0 && config->limits.connections < server.limit)
+        server.limit = config->limits.connections;
     block_signals();
     tzset(); /* reads a file, so not when the first line of the log is written */
-    server.root = open_root(options->directory);
-    if (server.root < 0)
+    char why[512];
+    if (!sites_open(&server.sites, config, why, sizeof why)) {
+        fprintf(stderr, "errand: %s\n", why);
         return 1;
-    int code = run_in(&server);
-    close(server.root);
-    mime_types_close(server.types);
-    free(server.workers);
+    }
+    int code = 1;
+    if (set_up(&server)) {
+        if (listen_for_all(&server) == 0 && open_record(&server) == 0)
+            code = run_workers(&server);
+        server_forget_addresses(&server.workers[0], true); /* unless a worker ran, which did */
+    }
+    tear_down(&server);
+    sites_close(&server.sites);
     return code;
 }

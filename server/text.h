@@ -12,7 +12,8 @@
 
 static inline char *text_bytes(char *at, const char *bytes, size_t length)
 {
-    memcpy(at, bytes, length);
+    if (length > 0)
+        memcpy(at, bytes, length);
     return at + length;
 }
 

@@ -14,16 +14,16 @@
 
 enum { BATCH = 128 };
 
-#define GRACE_NS       (10 * ERRAND_SECOND)
 #define RETRY_NS       (100 * ERRAND_MILLISECOND)
 #define SPARE_NS       ERRAND_SECOND /* idle for so long, a connection makes room for others */
 #define SWEEP_SLACK_NS ERRAND_SECOND /* how late a wait may end, so that the timer is not set for each */
 
-int64_t worker_wait_limit(enum wait_kind kind)
+int64_t worker_wait_limit(const struct worker *worker, enum wait_kind kind)
 {
+    const struct config_limits *limits = &worker->server->config->limits;
     switch (kind) {
-    case WAIT_IDLE: return 60 * ERRAND_SECOND;
-    case WAIT_INPUT: return 15 * ERRAND_SECOND;
+    case WAIT_IDLE: return limits->idle_ns;
+    case WAIT_INPUT: return limits->head_ns;
     case WAIT_DRAIN: return 2 * ERRAND_SECOND;
     default: return INT64_MAX;
     }
@@ -54,7 +54,7 @@ static void sweep(struct worker *worker)
     int64_t now = errand_queue_now(worker->queue);
     worker->sweep_at = 0;
     for (enum wait_kind kind = WAIT_IDLE; kind < WAIT_BUSY; kind++) {
-        int64_t limit = worker_wait_limit(kind);
+        int64_t limit = worker_wait_limit(worker, kind);
         struct connection *connection;
         while ((connection = worker->waits[kind].first) != NULL && now - connection->since >= limit)
             connection_expired(connection); /* which takes it out of the list */
@@ -67,28 +67,10 @@ static void sweep(struct worker *worker)
     }
 }
 
-static void pause_accept(struct endpoint *endpoint)
+/* Are their connections counted together? Those of the service are. */
+static bool is_counted_with(const struct endpoint *one, const struct endpoint *other)
 {
-    errand_source_pause(endpoint->source);
-    endpoint->paused = true;
-    set_timer(endpoint->worker, &endpoint->worker->retry, RETRY_NS);
-}
-
-/* No place is left: of its connections that nobody has used for a while, some end. */
-static void make_room(struct endpoint *endpoint)
-{
-    int64_t now = errand_queue_now(endpoint->worker->queue);
-    struct connection *at = endpoint->worker->waits[WAIT_IDLE].first;
-    for (unsigned closed = 0, seen = 0; at != NULL && closed < BATCH / 4 && seen < 16 * BATCH; seen++) {
-        struct connection *next = at->next;
-        if (now - at->since < SPARE_NS)
-            break;
-        if (at->endpoint == endpoint) {
-            connection_close(at);
-            closed++;
-        }
-        at = next;
-    }
+    return one == other || (one->most == 0 && other->most == 0);
 }
 
 static bool is_full(const struct endpoint *endpoint)
@@ -96,17 +78,68 @@ static bool is_full(const struct endpoint *endpoint)
     return endpoint->most == 0 ? server_is_full_for(endpoint->worker) : endpoint->connections >= endpoint->most;
 }
 
-static void resume_accept(struct endpoint *endpoint)
+/* This one and all that are full with it. */
+static void pause_accept(struct endpoint *full)
 {
-    struct worker *worker = endpoint->worker;
-    if (!endpoint->paused || endpoint->source == NULL)
-        return;
-    if (is_full(endpoint)) {
-        set_timer(worker, &worker->retry, RETRY_NS); /* the place may come free on another thread */
-        return;
+    struct worker *worker = full->worker;
+    for (unsigned i = 0; i < worker->endpoint_count; i++) {
+        struct endpoint *endpoint = &worker->endpoints[i];
+        if (endpoint->paused || endpoint->source == NULL || !is_counted_with(endpoint, full))
+            continue;
+        errand_source_pause(endpoint->source);
+        endpoint->paused = true;
+        worker->paused++;
     }
-    endpoint->paused = false;
-    errand_source_resume(endpoint->source);
+    set_timer(worker, &worker->retry, RETRY_NS);
+}
+
+/* No place is left: of the connections that nobody has used for a while, some end. */
+static void make_room(struct endpoint *full)
+{
+    int64_t now = errand_queue_now(full->worker->queue);
+    struct connection *at = full->worker->waits[WAIT_IDLE].first;
+    for (unsigned closed = 0, seen = 0; at != NULL && closed < BATCH / 4 && seen < 16 * BATCH; seen++) {
+        struct connection *next = at->next;
+        if (now - at->since < SPARE_NS)
+            break;
+        if (is_counted_with(at->endpoint, full)) {
+            connection_close(at);
+            closed++;
+        }
+        at = next;
+    }
+}
+
+/* For the service once, however many endpoints it has. */
+static void make_room_for_all(struct worker *worker)
+{
+    bool service = false;
+    for (unsigned i = 0; i < worker->endpoint_count; i++) {
+        struct endpoint *endpoint = &worker->endpoints[i];
+        if (!endpoint->paused || (endpoint->most == 0 && service))
+            continue;
+        service = service || endpoint->most == 0;
+        make_room(endpoint); /* which may resume it, and others */
+    }
+}
+
+static void resume_accept(struct worker *worker)
+{
+    bool waits = false;
+    for (unsigned i = 0; i < worker->endpoint_count && worker->paused > 0; i++) {
+        struct endpoint *endpoint = &worker->endpoints[i];
+        if (!endpoint->paused || endpoint->source == NULL)
+            continue;
+        if (is_full(endpoint)) {
+            waits = true;
+            continue;
+        }
+        errand_source_resume(endpoint->source);
+        endpoint->paused = false;
+        worker->paused--;
+    }
+    if (waits)
+        set_timer(worker, &worker->retry, RETRY_NS); /* the place may come free on another thread */
 }
 
 void worker_count_connection(struct endpoint *endpoint, int change)
@@ -118,7 +151,7 @@ void worker_count_connection(struct endpoint *endpoint, int change)
         server_count_connection(worker->server, change);
     }
     if (change < 0 && endpoint->paused)
-        resume_accept(endpoint);
+        resume_accept(worker);
 }
 
 static void on_accept(struct endpoint *endpoint, const struct errand_event *event)
@@ -140,14 +173,22 @@ static void on_accept(struct endpoint *endpoint, const struct errand_event *even
         pause_accept(endpoint);
 }
 
-static void close_listener(struct endpoint *endpoint)
+/* all: those of the status, too. */
+static void close_listeners(struct worker *worker, bool all)
 {
-    if (endpoint->source != NULL)
-        errand_source_stop(endpoint->source);
-    endpoint->source = NULL;
-    if (endpoint->listener >= 0)
-        close(endpoint->listener);
-    endpoint->listener = -1;
+    for (unsigned i = 0; i < worker->endpoint_count; i++) {
+        struct endpoint *endpoint = &worker->endpoints[i];
+        if (endpoint->most != 0 && !all)
+            continue;
+        if (endpoint->source != NULL)
+            errand_source_stop(endpoint->source);
+        endpoint->source = NULL;
+        worker->paused -= endpoint->paused;
+        endpoint->paused = false;
+        if (endpoint->listener >= 0)
+            close(endpoint->listener);
+        endpoint->listener = -1;
+    }
 }
 
 void worker_stop(struct worker *worker)
@@ -155,7 +196,8 @@ void worker_stop(struct worker *worker)
     if (worker->stopping)
         return;
     worker->stopping = true;
-    close_listener(&worker->http);
+    server_forget_addresses(worker, false);
+    close_listeners(worker, false);
     for (enum wait_kind kind = WAIT_IDLE; kind <= WAIT_INPUT; kind++) {
         struct connection *next;
         for (struct connection *at = worker->waits[kind].first; at != NULL; at = next) {
@@ -164,7 +206,7 @@ void worker_stop(struct worker *worker)
                 connection_close(at);
         }
     }
-    set_timer(worker, &worker->grace, GRACE_NS);
+    set_timer(worker, &worker->grace, worker->server->config->limits.stop_ns);
 }
 
 static void on_timer(struct worker *worker, const struct errand_event *event)
@@ -172,12 +214,8 @@ static void on_timer(struct worker *worker, const struct errand_event *event)
     if (event->user_data == &worker->sweep) {
         sweep(worker);
     } else if (event->user_data == &worker->retry) {
-        if (worker->http.paused && !worker->stopping)
-            make_room(&worker->http);
-        if (worker->status.paused)
-            make_room(&worker->status);
-        resume_accept(&worker->http);
-        resume_accept(&worker->status);
+        make_room_for_all(worker);
+        resume_accept(worker);
     } else if (!record_timer(worker, event->user_data)) {
         worker->over = true; /* the time of grace */
     }
@@ -233,11 +271,27 @@ static int open_sources(struct worker *worker)
         if (error == 0)
             error = errand_source_signal(worker->queue, SIGUSR1, worker, &worker->signals[2]);
     }
-    if (error == 0)
-        error = errand_source_accept(worker->queue, worker->http.listener, &worker->http, &worker->http.source);
-    if (error == 0 && worker->status.listener >= 0)
-        error = errand_source_accept(worker->queue, worker->status.listener, &worker->status, &worker->status.source);
+    for (unsigned i = 0; i < worker->endpoint_count && error == 0; i++) {
+        struct endpoint *endpoint = &worker->endpoints[i];
+        error = errand_source_accept(worker->queue, endpoint->listener, endpoint, &endpoint->source);
+    }
     return error;
+}
+
+/* What the connections of each protocol have in common. */
+static int open_protocols(struct worker *worker)
+{
+    const struct server *server = worker->server;
+    worker->http = http_shared_open(worker, server->types);
+    if (worker->number == 0 && server->config->status.count > 0)
+        worker->status = status_shared_open(server->workers, server->count);
+    for (unsigned i = 0; i < worker->endpoint_count; i++) {
+        struct endpoint *endpoint = &worker->endpoints[i];
+        endpoint->shared = endpoint->most == 0 ? (void *)worker->http : (void *)worker->status;
+        if (endpoint->shared == NULL)
+            return -ENOMEM;
+    }
+    return worker->http == NULL ? -ENOMEM : 0;
 }
 
 int worker_open(struct worker *worker)
@@ -245,30 +299,25 @@ int worker_open(struct worker *worker)
     const struct server *server = worker->server;
     struct errand_queue_options options = {
         .size = sizeof options,
-        .backend = server->options->backend,
+        .backend = server->config->backend,
         .chains = server->limit + WORKER_OWN,
-        .chain_steps = 8, /* of the access log: a buffer of 64 KiB in pieces, see record/sink.c */
-        .sources = server->limit + WORKER_OWN,
+        .chain_steps = HTTP_CHAIN_STEPS, /* the access log has fewer: a buffer of 64 KiB in pieces, see record/sink.c */
+        .sources = server->limit + WORKER_OWN + worker->endpoint_count,
         .why = worker->why,
         .why_size = sizeof worker->why,
     };
     int error = errand_queue_open(&worker->queue, &options);
     if (error)
         return error;
-    error = errand_root_add(worker->queue, server->root, 0, &worker->root);
-    if (error)
-        return error;
-    worker->http.worker = worker;
-    worker->http.protocol = &http_protocol;
-    worker->http.shared = http_shared_open(worker, server->types);
-    worker->status.worker = worker;
-    worker->status.protocol = &status_protocol;
-    worker->status.most = STATUS_CONNECTIONS_MAX;
-    if (worker->status.listener >= 0)
-        worker->status.shared = status_shared_open(server->workers, server->count);
-    if (worker->http.shared == NULL || (worker->status.listener >= 0 && worker->status.shared == NULL))
+    worker->roots = calloc(server->sites.count, sizeof *worker->roots);
+    if (worker->roots == NULL)
         return -ENOMEM;
-    error = record_open(worker, &server->record);
+    for (unsigned i = 0; i < server->sites.count && error == 0; i++)
+        error = errand_root_add(worker->queue, server->sites.list[i].directory, 0, &worker->roots[i]);
+    if (error == 0)
+        error = open_protocols(worker);
+    if (error == 0)
+        error = record_open(worker, &server->record);
     return error ? error : open_sources(worker);
 }
 
@@ -280,14 +329,16 @@ void worker_close(struct worker *worker)
             log_error("%d file operations are stuck in the kernel and are left to it", left);
     }
     worker->queue = NULL;
-    worker->http.source = worker->status.source = NULL;
+    for (unsigned i = 0; i < worker->endpoint_count; i++)
+        worker->endpoints[i].source = NULL;
     record_close(&worker->record);
     for (enum wait_kind kind = WAIT_IDLE; kind < WAIT_KINDS; kind++)
         while (worker->waits[kind].first != NULL)
             connection_discard(worker->waits[kind].first);
     free_dead(worker);
-    close_listener(&worker->http);
-    close_listener(&worker->status);
-    http_shared_close(worker->http.shared);
-    status_shared_close(worker->status.shared);
+    server_forget_addresses(worker, true);
+    close_listeners(worker, true);
+    http_shared_close(worker->http);
+    status_shared_close(worker->status);
+    free(worker->roots);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A worker: one thread, one queue, one listening socket of each protocol (they share the port by SO_REUSEPORT), and the
- * connections that came in through it. Workers share nothing on the way of a request.
+ * A worker: one thread, one queue, one listening socket of each address (they share the port by SO_REUSEPORT), and the
+ * connections that came in through them. Workers share nothing on the way of a request. Who asks for the status is
+ * worker 0's.
  */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
@@ -11,7 +12,9 @@
 
 #include <pthread.h>
 
+struct http_shared;
 struct server;
+struct status_shared;
 struct worker;
 
 /* Chains, and sources, of a queue beside those of the service's connections: of the status, the log, timers ... */
@@ -35,8 +38,12 @@ struct worker {
     unsigned number; /* 0 is the main thread */
     pthread_t thread;
     errand_queue *queue;
-    int root; /* the served directory, as errand_root_add() gave it */
-    struct endpoint http, status;
+    int *roots;                 /* of the sites, as errand_root_add() gave them */
+    struct endpoint *endpoints; /* one for each address that is listened on: the service's, then the status's */
+    unsigned endpoint_count;
+    unsigned paused; /* of these: so many accept nobody for now */
+    struct http_shared *http;
+    struct status_shared *status; /* NULL: nobody asks this worker */
     struct record record;
     struct wait_list waits[WAIT_KINDS];
     struct connection *dead; /* to be freed after the batch */
@@ -63,12 +70,13 @@ void worker_run(struct worker *worker);
 /* Closes everything that worker_open() opened, also when that failed half-way. */
 void worker_close(struct worker *worker);
 
-/* Stops listening, closes idle connections, lets the others end within the time of grace. */
+/* Stops listening, closes idle connections, lets the others end within the time of grace. Who asks for the status is
+ * told so until then. */
 void worker_stop(struct worker *worker);
 
 /* For connections. */
 void worker_count_connection(struct endpoint *endpoint, int change);
 void worker_sweep_by(struct worker *worker, int64_t time);
-int64_t worker_wait_limit(enum wait_kind kind);
+int64_t worker_wait_limit(const struct worker *worker, enum wait_kind kind);
 
 #endif

@@ -9,6 +9,7 @@ A page says where a quotation comes from with  .\\" excerpt: FILE NAME  before a
 <!-- excerpt: FILE NAME --> before a fenced block. In errand.h, NAME is a struct or an enum, which is quoted without its
 comments; elsewhere it names the lines between  /* excerpt: NAME */  and  /* end */.
 Every rule is a function that takes a Tree and yields (file, line, what is wrong).
+long file because: each rule comes with the trees on which it must speak
 """
 import os
 import re
@@ -20,6 +21,7 @@ import textwrap
 from house import Tree, our_tree
 
 HEADER, MAP, EXAMPLES = 'include/errand.h', 'src/errand.map', 'examples/meson.build'
+KEYS, KEYS_PAGE = 'server/config/keys.c', 'man/errand.conf.5'
 COLUMNS_MOST = 74  # of a quotation: with the indent of a page it fits a terminal
 SECTIONS = ['NAME', 'SYNOPSIS', 'DESCRIPTION', 'RETURN VALUE', 'ERRORS', 'OWNERSHIP', 'EXAMPLE', 'SEE ALSO']
 # Paragraphs of errand.h about a group of functions: a piece of their text, and what those declarations have.
@@ -93,7 +95,7 @@ def exported(tree):
 
 # ------------------------------------------------------------------------------------------- what the pages say
 
-def pages(tree, section='[137]'):
+def pages(tree, section='[1357]'):
     return [name for name in sorted(tree.texts) if re.fullmatch(rf'man/[\w.-]+\.{section}', name)]
 
 
@@ -187,6 +189,33 @@ def references(tree):
         for match in re.finditer(r'^\.Xr (errand\S*) (\d)', tree.texts[page], flags=re.M):
             if match.groups() not in known:
                 yield page, line_of(tree.texts[page], match.start()), f'refers to {match.group(1)}({match.group(2)})'
+
+
+def keys(tree):
+    """errand.conf(5) explains every key of the server's table in its section, and no other."""
+    table = re.findall(r'\{CONFIG_([A-Z]+), "(\w+)"', tree.texts.get(KEYS, ''))
+    known = {(section.capitalize(), key) for section, key in table}
+    text, section, explained = tree.texts.get(KEYS_PAGE, ''), '', set()
+    for number, line in enumerate(text.splitlines(), 1):
+        heading, item = re.match(r'\.Ss .*\[(\w+)', line), re.match(r'\.It Ic (\w+)=', line)
+        section = heading.group(1) if heading else section
+        if item and (section, item.group(1)) not in known:
+            yield KEYS_PAGE, number, f'{item.group(1)} is no key of [{section}]'
+        if item and (section, item.group(1)) in explained:
+            yield KEYS_PAGE, number, f'explains {item.group(1)} of [{section}] twice'
+        explained |= {(section, item.group(1))} if item else set()
+    for section, key in sorted(known - explained):
+        yield KEYS, 1, f'{KEYS_PAGE} does not explain {key} of [{section}]'
+
+
+def options(tree):
+    """errand(1) explains every long option of errand serve."""
+    text = tree.texts.get('cli/serve.c', '')
+    explained = tree.texts.get('man/errand.1', '')
+    for name in re.findall(r'^ *\{"([\w-]+)", |\}, +\{"([\w-]+)", ', text, flags=re.M):
+        option = next(filter(None, name))
+        if f'Fl Fl {option}' not in explained:
+            yield 'man/errand.1', 1, f'does not explain --{option}'
 
 
 def well_formed(tree):
@@ -287,7 +316,7 @@ def write(tree):
             print('wrote', name)
 
 
-RULES = [complete, sectioned, synopses, errors, members, references, well_formed, quotations, compiled]
+RULES = [complete, sectioned, synopses, errors, members, references, keys, options, well_formed, quotations, compiled]
 
 # For each rule: changes to a good tree on which it must speak.
 PAGE = r""".Dd November 25, 2026
@@ -356,6 +385,34 @@ OVERVIEW = '''.Dd November 25, 2026
 .Sh SEE ALSO
 .Xr errand_shut 3
 '''
+CONF_PAGE = '''.Dd November 25, 2026
+.Dt ERRAND.CONF 5
+.Os errand
+.Sh NAME
+.Nm errand.conf
+.Nd what the server does
+.Sh SECTIONS
+.Ss [Server]
+.Bl -tag -width Ds
+.It Ic Listen= Ns Ar ADDR
+Where.
+.El
+.Ss [Log]
+.Bl -tag -width Ds
+.It Ic Format= Ns Ar WORD
+How.
+.El
+'''
+COMMAND = '''.Dd November 25, 2026
+.Dt ERRAND 1
+.Os errand
+.Sh NAME
+.Nm errand
+.Nd serve
+.Sh DESCRIPTION
+.Fl Fl http ,
+.Fl Fl port
+'''
 GOOD = {
     HEADER: '/* -ENOTUS */\n#define ERRAND_API\nenum errand_kind {\n    ERRAND_ONE, /* one */\n};\n'
             'struct errand_pair {\n    int a, b;\n    void (*c)(int d, int e); /* f */\n};\n'
@@ -368,7 +425,11 @@ GOOD = {
     'examples/later.c': 'int main(void)\n{\n    errand_later();\n}\n',
     'man/errand_open.3': PAGE,
     'man/errand.7': OVERVIEW,
-    'man/meson.build': "pages = ['errand_open']\ninstall_man('errand.7')\n",
+    KEYS: 'x[] = {\n    {CONFIG_SERVER, "Listen", parse},\n    {CONFIG_LOG, "Format", parse},\n};\n',
+    KEYS_PAGE: CONF_PAGE,
+    'cli/serve.c': '    {"http", required_argument},   {"port", 1},\n',
+    'man/errand.1': COMMAND,
+    'man/meson.build': "pages = ['errand_open']\ninstall_man('errand.7', 'errand.1', 'errand.conf.5')\n",
     'docs/guide/one.md': '# One\n<!-- excerpt: examples/open.c errand_open -->\n```c\nerrand_open("\\0", -1);\n```\n',
 }
 BAD = {
@@ -380,7 +441,10 @@ BAD = {
                (HEADER, '/* Shuts', '/* -EFAULT */\n/* Shuts')],
     'members': [(HEADER, 'a, b', 'a, x'), (HEADER, '(*c)', '(*x)'), ('man/errand_open.3', 'Va a ,', 'Va x ,')],
     'references': [('man/errand.7', 'Xr errand_shut', 'Xr errand_shuts'),
-                   ('man/errand_open.3', 'errand 7', 'errand 1')],
+                   ('man/errand_open.3', 'errand 7', 'errand 5')],
+    'keys': [(KEYS, '"Listen"', '"Listens"'), (KEYS, 'parse},\n}', 'parse},\n    {CONFIG_LOG, "Access", parse},\n}'),
+             (KEYS_PAGE, 'Ic Format', 'Ic Listen'), (KEYS_PAGE, '.Ss [Log]', '.Ss [Host]')],
+    'options': [('cli/serve.c', '"port"', '"ports"'), ('man/errand.1', 'Fl Fl http', 'Fl h')],
     'well_formed': [('man/errand_open.3', '.El\n', '')],
     'quotations': [('examples/open.c', '-1', '-2'), ('examples/open.c', 'excerpt: errand_open', 'excerpt: other'),
                    (HEADER, 'ONE', 'TWO'), ('docs/guide/one.md', '-1', '-2'),

@@ -153,7 +153,7 @@ def manual(installed):
             with open(path, encoding='utf-8') as file:
                 text = file.read()
         assert re.search(rf'^\.Nm {name}\b', text, flags=re.M), f'{path} is not about {name}'
-    for name in ('man1/errand.1', 'man7/errand.7', 'man7/errand_lifetimes.7'):
+    for name in ('man1/errand.1', 'man5/errand.conf.5', 'man7/errand.7', 'man7/errand_lifetimes.7'):
         assert os.path.isfile(os.path.join(installed.stage, 'usr/share/man', name)), name
 
 

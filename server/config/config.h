@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 struct config_text {
     const char *bytes; /* ends with a NUL, too; NULL: not set */
@@ -96,6 +97,7 @@ struct config {
     const char *file; /* that it came from; NULL: from the command line alone */
     struct config_addresses http;
     struct config_addresses status; /* metrics, health, live page; none: off */
+    uint32_t socket_mode;           /* of sockets in the filesystem; 0: as the umask has it */
     struct config_texts proxies;    /* addresses and prefixes that may begin with a PROXY header */
     enum errand_backend backend;
     unsigned threads;         /* 0: as many as there are cores for this process */
@@ -120,8 +122,22 @@ void config_free(struct config *config);
  */
 bool config_read(struct config *config, const char *file, char *why, size_t why_size);
 
+/*
+ * Sets one key as a line "key=value" in that section would ("Server", "Host": of the default host; "Path": for all of
+ * its paths), with what the file said for it forgotten: for the command line, after config_read(). Relative paths are
+ * left alone. False: `why` says what the value should be ("want a number from 1 to 256").
+ */
+bool config_set(struct config *config, const char *section, const char *key, const char *value, char *why,
+                size_t why_size);
+
 /* After the last option: fills in what was left open and looks whether it makes sense as a whole. */
 bool config_finish(struct config *config, char *why, size_t why_size);
+
+/* Are the directories and files that it names there, and what they should be? For a test without serving. */
+bool config_check_files(const struct config *config, char *why, size_t why_size);
+
+/* Writes it as a file that gives the same when it is read: what defaults, file and options came to. */
+void config_dump(const struct config *config, FILE *out);
 
 /* The host that a Host field (perhaps with a port, in any case; length 0: none) means. */
 const struct config_host *config_host_of(const struct config *config, const char *name, size_t length);

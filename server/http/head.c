@@ -11,17 +11,27 @@ static const char *status_text(int status)
 {
     switch (status) {
     case 200: return "200 OK";
+    case 204: return "204 No Content";
     case 206: return "206 Partial Content";
     case 301: return "301 Moved Permanently";
+    case 302: return "302 Found";
+    case 303: return "303 See Other";
     case 304: return "304 Not Modified";
+    case 307: return "307 Temporary Redirect";
+    case 308: return "308 Permanent Redirect";
     case 400: return "400 Bad Request";
+    case 401: return "401 Unauthorized";
     case 403: return "403 Forbidden";
     case 404: return "404 Not Found";
     case 405: return "405 Method Not Allowed";
+    case 406: return "406 Not Acceptable";
     case 408: return "408 Request Timeout";
+    case 412: return "412 Precondition Failed";
     case 413: return "413 Content Too Large";
     case 414: return "414 URI Too Long";
     case 416: return "416 Range Not Satisfiable";
+    case 417: return "417 Expectation Failed";
+    case 429: return "429 Too Many Requests";
     case 431: return "431 Request Header Fields Too Large";
     case 501: return "501 Not Implemented";
     case 503: return "503 Service Unavailable";
@@ -86,13 +96,14 @@ size_t http_head_file(char *out, const struct http_clock *clock, const struct ht
         at = text_number(at, head->length);
         at = TEXT_PUT(at, "\r\nAccept-Ranges: bytes\r\n");
     }
-    if (head->status == 206)
+    if (head->status == 206 && !head->parts)
         at = put_content_range(at, head);
     at = TEXT_PUT(at, "Last-Modified: ");
     http_date_write(at, head->modified < clock->seconds ? head->modified : clock->seconds);
     at = TEXT_PUT(at + HTTP_DATE_LENGTH, "\r\nETag: ");
     at = text_bytes(at, head->tag, head->tag_length);
     at = TEXT_PUT(at, "\r\n");
+    at = text_bytes(at, head->lines, head->lines_length);
     return (size_t)(put_end(at, head->connection) - out);
 }
 
@@ -100,30 +111,54 @@ size_t http_head_file(char *out, const struct http_clock *clock, const struct ht
 #define PAGE_MIDDLE "</title>\n<h1>"
 #define PAGE_END    "</h1>\n"
 
-size_t http_head_page(char *out, const struct http_clock *clock, const struct http_page *page)
+#define READING "GET, HEAD, OPTIONS"
+#define WRITING READING ", PUT, DELETE, MKCOL, MOVE, COPY"
+
+/* What goes with some statuses. */
+static char *put_particulars(char *at, const struct http_page *page)
 {
-    const char *text = status_text(page->status);
-    size_t text_length = strlen(text);
-    char *at = put_start(out, page->status, clock);
-    at = TEXT_PUT(at, "Content-Type: text/html; charset=utf-8\r\nContent-Length: ");
-    at = text_number(at, sizeof(PAGE_START PAGE_MIDDLE PAGE_END) - 1 + 2 * text_length);
-    at = TEXT_PUT(at, "\r\n");
-    if (page->status == 405)
-        at = TEXT_PUT(at, "Allow: GET, HEAD\r\n");
-    if (page->status == 503)
+    if (page->status == 405 || page->status == 204)
+        at = page->writable ? TEXT_PUT(at, "Allow: " WRITING "\r\n") : TEXT_PUT(at, "Allow: " READING "\r\n");
+    if (page->status == 401) {
+        at = TEXT_PUT(at, "WWW-Authenticate: Basic realm=\"");
+        at = text_bytes(at, page->realm, page->realm_length);
+        at = TEXT_PUT(at, "\", charset=\"UTF-8\"\r\n");
+    }
+    if (page->status == 503 || page->status == 429)
         at = TEXT_PUT(at, "Retry-After: 1\r\n");
     if (page->status == 416) {
         at = TEXT_PUT(at, "Content-Range: bytes */");
         at = text_number(at, page->range_size);
         at = TEXT_PUT(at, "\r\n");
     }
-    if (page->location != NULL) {
+    if (page->preflight) {
+        at = page->writable ? TEXT_PUT(at, "Access-Control-Allow-Methods: " WRITING "\r\n")
+                            : TEXT_PUT(at, "Access-Control-Allow-Methods: " READING "\r\n");
+        at = TEXT_PUT(at, "Access-Control-Max-Age: 86400\r\nAccess-Control-Allow-Headers: ");
+    } else if (page->location != NULL) {
         at = TEXT_PUT(at, "Location: ");
+    }
+    if (page->location != NULL) {
         at = text_bytes(at, page->location, page->location_length);
         at = TEXT_PUT(at, "\r\n");
     }
+    return text_bytes(at, page->lines, page->lines_length);
+}
+
+size_t http_head_page(char *out, const struct http_clock *clock, const struct http_page *page)
+{
+    const char *text = status_text(page->status);
+    size_t text_length = strlen(text);
+    bool has_page = page->status != 204;
+    char *at = put_start(out, page->status, clock);
+    if (has_page) {
+        at = TEXT_PUT(at, "Content-Type: text/html; charset=utf-8\r\nContent-Length: ");
+        at = text_number(at, sizeof(PAGE_START PAGE_MIDDLE PAGE_END) - 1 + 2 * text_length);
+        at = TEXT_PUT(at, "\r\n");
+    }
+    at = put_particulars(at, page);
     at = put_end(at, page->connection);
-    if (!page->only_head) {
+    if (has_page && !page->only_head) {
         at = TEXT_PUT(at, PAGE_START);
         at = text_bytes(at, text, text_length);
         at = TEXT_PUT(at, PAGE_MIDDLE);

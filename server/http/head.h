@@ -34,22 +34,30 @@ struct http_file_head {
     size_t type_length;
     const char *tag; /* with quotes */
     size_t tag_length;
+    const char *lines; /* more of them, whole */
+    size_t lines_length;
     uint64_t size, offset, length; /* of the file; of what is sent */
+    bool parts;                    /* 206 of several: length is that of them all, type theirs */
     int64_t modified;              /* seconds since 1970 */
 };
 
-/* out has HTTP_HEAD_SPACE bytes, or HTTP_HEAD_SPACE more than location_length. Return the length. */
+/* out has HTTP_HEAD_SPACE bytes more than lines_length, location_length and realm_length. Return the length. */
 size_t http_head_file(char *out, const struct http_clock *clock, const struct http_file_head *head);
 
-/* A page for a status, whole unless only_head. location: NULL, or where a 301 leads. range_size: the file's for a
- * 416. */
+/* A page for a status, whole unless only_head; a 204 has none. */
 struct http_page {
     int status;
     enum http_connection_line connection;
     bool only_head;
-    const char *location;
+    bool writable;        /* 204, 405: for what the path may be asked */
+    bool preflight;       /* 204: to who asks for a script whether it may; location: the fields that it wants to send */
+    const char *location; /* NULL, or where a redirect leads */
     size_t location_length;
-    uint64_t range_size;
+    const char *realm; /* of a 401 */
+    size_t realm_length;
+    const char *lines; /* more of them, whole */
+    size_t lines_length;
+    uint64_t range_size; /* the file's, for a 416 */
 };
 size_t http_head_page(char *out, const struct http_clock *clock, const struct http_page *page);
 

@@ -14,17 +14,23 @@ enum { STAGE_START, STAGE_AFTER_EMPTY_LINE, STAGE_FIELDS };
 
 static int read_method(struct http_request *request, const char *text, size_t length)
 {
-    static const char refused[][10] = {"POST",     "PUT",   "DELETE", "OPTIONS", "TRACE", "CONNECT", "PATCH",
-                                       "PROPFIND", "MKCOL", "COPY",   "MOVE",    "LOCK",  "UNLOCK",  "PROPPATCH"};
+    static const struct {
+        char name[10];
+        uint8_t length, method;
+    } known[] = {
+        {"HEAD", 4, HTTP_HEAD},       {"PUT", 3, HTTP_PUT},        {"DELETE", 6, HTTP_DELETE},
+        {"OPTIONS", 7, HTTP_OPTIONS}, {"MKCOL", 5, HTTP_MKCOL},    {"MOVE", 4, HTTP_MOVE},
+        {"COPY", 4, HTTP_COPY},       {"POST", 4, HTTP_REFUSED},   {"TRACE", 5, HTTP_REFUSED},
+        {"CONNECT", 7, HTTP_REFUSED}, {"PATCH", 5, HTTP_REFUSED},  {"PROPFIND", 8, HTTP_REFUSED},
+        {"LOCK", 4, HTTP_REFUSED},    {"UNLOCK", 6, HTTP_REFUSED}, {"PROPPATCH", 9, HTTP_REFUSED},
+    };
     for (size_t i = 0; i < length; i++)
         if (!http_is_token(text[i]))
             return -400;
     request->method = HTTP_UNKNOWN;
-    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
-        if (length == strlen(refused[i]) && memcmp(text, refused[i], length) == 0)
-            request->method = HTTP_REFUSED;
-    if (length == 4 && memcmp(text, "HEAD", 4) == 0)
-        request->method = HTTP_HEAD;
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (length == known[i].length && memcmp(text, known[i].name, length) == 0)
+            request->method = known[i].method;
     return length == 0 ? -400 : 0;
 }
 
@@ -39,12 +45,12 @@ static int read_version(struct http_request *request, const char *text)
     return 0;
 }
 
-/* A host, perhaps with a port. It is not used for anything, so it need only be free of what could mislead. */
+/* A host, perhaps with a port: free of what could mislead who looks it up, or writes it into a reply. */
 static bool is_host(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
         char c = text[i];
-        if (!http_is_alphanumeric(c) && memchr("-._~:[]%!$&'()*+;=", c, 18) == NULL)
+        if (!http_is_alphanumeric(c) && c != '.' && c != ':' && memchr("-_~[]%!$&'()*+;=", c, 16) == NULL)
             return false;
     }
     return true;
@@ -67,6 +73,10 @@ static int read_absolute(struct http_request *request, const char *data)
     if (end == scheme || !is_host(text + scheme, end - scheme))
         return -400;
     request->flags |= HTTP_ABSOLUTE;
+    if (end == length && request->method == HTTP_OPTIONS)
+        request->flags |= HTTP_ASTERISK;
+    request->host.at = (uint16_t)(request->target.at + scheme);
+    request->host.length = (uint16_t)(end - scheme);
     request->target.at += (uint16_t)end;
     request->target.length -= (uint16_t)end;
     return 0;
@@ -82,6 +92,10 @@ static int read_target(struct http_request *request, const char *data)
         return 0;
     if (request->method == HTTP_REFUSED || request->method == HTTP_UNKNOWN)
         return 0; /* "*", an authority: refused with the method, whatever they name */
+    if (length == 1 && text[0] == '*' && request->method == HTTP_OPTIONS) {
+        request->flags |= HTTP_ASTERISK;
+        return 0;
+    }
     return read_absolute(request, data);
 }
 
@@ -141,51 +155,141 @@ static int read_connection(struct http_request *request, const char *text, size_
     return 0;
 }
 
-static int keep(struct http_request *request, struct http_span *span, const char *data, const char *text, size_t length)
+static void set_flag(struct http_request *request, unsigned flag)
 {
-    if (span->at != 0)
-        request->flags |= HTTP_SELECTS_TWICE;
+    request->flags |= (uint16_t)flag;
+}
+
+static void set_span(struct http_span *span, const char *data, const char *text, size_t length)
+{
     span->at = (uint16_t)(text - data);
     span->length = (uint16_t)length;
+}
+
+/* The three kinds of fields that are kept, by what is done if they come again: see request.h. */
+static int keep_select(struct http_request *request, struct http_span *span, const char *data, const char *text,
+                       size_t length)
+{
+    if (span->at != 0)
+        set_flag(request, HTTP_SELECTS_TWICE);
+    set_span(span, data, text, length);
     return 0;
 }
 
-static int read_host(struct http_request *request, const char *text, size_t length)
+static int keep_list(struct http_span *span, const char *data, const char *text, size_t length)
+{
+    set_span(span, data, text, span->at != 0 ? 0 : length);
+    return 0;
+}
+
+static int keep_single(struct http_span *span, const char *data, const char *text, size_t length)
+{
+    if (span->at != 0)
+        return -400;
+    set_span(span, data, text, length);
+    return 0;
+}
+
+static int read_host(struct http_request *request, const char *data, const char *text, size_t length)
 {
     if (request->flags & HTTP_HAS_HOST || !is_host(text, length))
         return -400;
-    request->flags |= HTTP_HAS_HOST;
+    set_flag(request, HTTP_HAS_HOST);
+    if (!(request->flags & HTTP_ABSOLUTE))
+        set_span(&request->host, data, text, length);
     return 0;
 }
 
-static int set_flag(struct http_request *request, unsigned flag)
+static int read_expect(struct http_request *request, const char *text, size_t length)
 {
-    request->flags |= (uint16_t)flag;
+    if (length == 0)
+        return 0; /* an empty list of expectations */
+    set_flag(request, HTTP_HAS_EXPECT);
+    if (length != 12 || !http_same_word(text, "100-continue", 12))
+        set_flag(request, HTTP_EXPECTS_OTHER);
     return 0;
+}
+
+static int read_encoding(struct http_request *request, const char *text, size_t length)
+{
+    if (request->flags & HTTP_HAS_ENCODING || length != 7 || !http_same_word(text, "chunked", 7))
+        set_flag(request, HTTP_ENCODING_OTHER);
+    set_flag(request, HTTP_HAS_ENCODING);
+    return 0;
+}
+
+static int read_overwrite(struct http_request *request, const char *text, size_t length)
+{
+    if (length != 1 || (text[0] | 0x20) != 't')
+        set_flag(request, HTTP_OVERWRITE_NOT);
+    return 0;
+}
+
+/*
+ * Is it this name? Both are tokens of the same length, so setting 0x20 folds letters and makes nothing else look alike
+ * ("-" has it already, and what would become "-" is no token). Eight bytes at once, the last ones overlapping.
+ */
+static inline __attribute__((always_inline)) bool is_name(const char *text, const char *name, size_t length)
+{
+    if (length < 8)
+        return http_same_word(text, name, length);
+    for (size_t at = 0; at < length; at += 8) {
+        uint64_t left, right;
+        size_t from = at + 8 <= length ? at : length - 8;
+        memcpy(&left, text + from, 8);
+        memcpy(&right, name + from, 8);
+        if ((left | HTTP_EACH_BYTE(0x20)) != right)
+            return false;
+    }
+    return true;
 }
 
 /* The fields that matter here, told apart by the length of their names; the others are passed over. */
 static int use_field(struct http_request *request, const char *data, const char *name, size_t name_length,
                      const char *value, size_t length)
 {
+#define IS(word)       (is_name(name, (word), sizeof(word) - 1))
+#define SELECT(member) keep_select(request, &request->member, data, value, length)
+#define LIST(member)   keep_list(&request->member, data, value, length)
+#define SINGLE(member) keep_single(&request->member, data, value, length)
     switch (name_length) {
-    case 4: return http_same_word(name, "host", 4) ? read_host(request, value, length) : 0;
-    case 5: return http_same_word(name, "range", 5) ? keep(request, &request->range, data, value, length) : 0;
-    case 6: return http_same_word(name, "expect", 6) ? set_flag(request, HTTP_HAS_EXPECT) : 0;
-    case 8: return http_same_word(name, "if-range", 8) ? set_flag(request, HTTP_HAS_IF_RANGE) : 0;
-    case 10: return http_same_word(name, "connection", 10) ? read_connection(request, value, length) : 0;
+    case 4: return IS("host") ? read_host(request, data, value, length) : 0;
+    case 5: return IS("range") ? SELECT(range) : 0;
+    case 6:
+        return IS("accept")   ? LIST(accept)
+               : IS("origin") ? SINGLE(origin)
+               : IS("expect") ? read_expect(request, value, length)
+                              : 0;
+    case 8:
+        if (IS("if-match"))
+            return SELECT(if_match);
+        if (!IS("if-range"))
+            return 0;
+        set_flag(request, HTTP_HAS_IF_RANGE);
+        return SELECT(if_range);
+    case 9: return IS("overwrite") ? read_overwrite(request, value, length) : 0;
+    case 10: return IS("connection") ? read_connection(request, value, length) : 0;
+    case 11: return IS("destination") ? SINGLE(destination) : 0;
     case 13:
-        return http_same_word(name, "if-none-match", 13) ? keep(request, &request->if_none_match, data, value, length)
-                                                         : 0;
-    case 14: return http_same_word(name, "content-length", 14) ? read_content_length(request, value, length) : 0;
+        return IS("if-none-match")   ? SELECT(if_none_match)
+               : IS("authorization") ? SINGLE(authorization)
+               : IS("content-range") ? SINGLE(content_range)
+                                     : 0;
+    case 14: return IS("content-length") ? read_content_length(request, value, length) : 0;
+    case 15: return IS("accept-encoding") ? LIST(accept_encoding) : 0;
     case 17:
-        if (http_same_word(name, "transfer-encoding", 17))
-            return set_flag(request, HTTP_HAS_ENCODING);
-        return http_same_word(name, "if-modified-since", 17)
-                   ? keep(request, &request->if_modified_since, data, value, length)
-                   : 0;
+        if (IS("transfer-encoding"))
+            return read_encoding(request, value, length);
+        return IS("if-modified-since") ? SELECT(if_modified_since) : 0;
+    case 19: return IS("if-unmodified-since") ? SELECT(if_unmodified_since) : 0;
+    case 29: return IS("access-control-request-method") ? SINGLE(access_control_request_method) : 0;
+    case 30: return IS("access-control-request-headers") ? SINGLE(access_control_request_headers) : 0;
     default: return 0;
     }
+#undef IS
+#undef SELECT
+#undef LIST
+#undef SINGLE
 }
 
 static int read_field(struct http_request *request, const char *data, size_t length)
@@ -207,12 +311,17 @@ static int read_field(struct http_request *request, const char *data, size_t len
 }
 
 /* The empty line: does the head make sense as a whole? */
-static int check_whole(const struct http_request *request)
+static int check_whole(struct http_request *request)
 {
     if (request->minor == 1 && !(request->flags & HTTP_HAS_HOST))
         return -400;
     if (request->flags & HTTP_HAS_ENCODING && (request->minor == 0 || request->flags & HTTP_HAS_LENGTH))
         return -400;
+    bool reads = request->method == HTTP_GET || request->method == HTTP_HEAD || request->method == HTTP_OPTIONS;
+    if (request->flags & HTTP_SELECTS_TWICE && !reads)
+        return -400;
+    if (request->minor == 0) /* RFC 9110, 10.1.1: it would not understand a 100 */
+        request->flags &= (uint16_t) ~(HTTP_HAS_EXPECT | HTTP_EXPECTS_OTHER);
     return 0;
 }
 

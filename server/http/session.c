@@ -181,11 +181,14 @@ const struct protocol http_protocol = {
 struct http_shared *http_shared_open(struct worker *worker, const struct mime_types *types)
 {
     struct http_shared *shared = calloc(1, sizeof *shared);
-    if (shared != NULL) {
-        shared->worker = worker;
-        shared->types = types;
-    }
-    return shared;
+    if (shared == NULL)
+        return NULL;
+    shared->worker = worker;
+    shared->types = types;
+    if (users_cache_open(&shared->logins))
+        return shared;
+    free(shared);
+    return NULL;
 }
 
 void http_shared_close(struct http_shared *shared)

@@ -6,6 +6,9 @@
 #include "connection.h"
 #include "head.h"
 #include "mime.h"
+#include "users.h"
+
+enum { HTTP_CHAIN_STEPS = 16 }; /* that a chain of a request needs at most */
 
 struct exchange;
 struct input;
@@ -23,6 +26,7 @@ struct http_shared {
     struct worker *worker;
     const struct mime_types *types;
     struct http_clock clock;
+    struct users_cache logins;
     struct exchange *spare; /* records that are kept for the next requests */
     unsigned spares, in_use, peak;
 };

@@ -29,7 +29,7 @@ struct buffer {
 struct access_log {
     errand_queue *queue;
     struct metrics *metrics;
-    enum access_format format;
+    enum config_log_format format;
     struct access_clock clock;
     struct sink sink;
     struct buffer *filling, *writing; /* writing: NULL while no chain is under way */
@@ -193,7 +193,7 @@ static void write_ended(const struct errand_event *event)
 
 /* ------------------------------------------------------------------------------------------ the rest */
 
-struct access_log *access_log_open(errand_queue *queue, const char *path, enum access_format format,
+struct access_log *access_log_open(errand_queue *queue, const char *path, enum config_log_format format,
                                    struct metrics *metrics)
 {
     struct access_log *log = calloc(1, sizeof *log);

@@ -16,7 +16,7 @@
 struct access_log;
 
 /* path: "-" is standard output; must outlive it. metrics: where it counts. NULL: no memory. */
-struct access_log *access_log_open(errand_queue *queue, const char *path, enum access_format format,
+struct access_log *access_log_open(errand_queue *queue, const char *path, enum config_log_format format,
                                    struct metrics *metrics);
 
 /* entry->began_us is filled in from its times. */

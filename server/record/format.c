@@ -104,7 +104,7 @@ static size_t put_json_piece(char **at, const char *text, size_t length)
 enum { PIECE_MAX = 6 };
 
 /* Puts at most `most` bytes, escaped by the format's rule; plain runs are copied as they are. */
-static char *put_escaped(char *at, enum access_format format, struct access_text text, size_t most)
+static char *put_escaped(char *at, enum config_log_format format, struct access_text text, size_t most)
 {
     const char *from = text.bytes, *end = from + text.length;
     char *last = at + most - PIECE_MAX - 3; /* before it another piece and "..." fit */
@@ -115,7 +115,7 @@ static char *put_escaped(char *at, enum access_format format, struct access_text
         if (from == run_end)
             continue;
         size_t left = (size_t)(end - from);
-        from += format == ACCESS_JSON ? put_json_piece(&at, from, left) : put_combined_piece(&at, from, left);
+        from += format == CONFIG_LOG_JSON ? put_json_piece(&at, from, left) : put_combined_piece(&at, from, left);
     }
     return from < end ? TEXT_PUT(at, "...") : at;
 }
@@ -166,7 +166,7 @@ char *access_address(char *out, const unsigned char address[16])
 
 static char *put_or_dash(char *at, struct access_text text, size_t most)
 {
-    return text.length > 0 ? put_escaped(at, ACCESS_COMBINED, text, most) : TEXT_PUT(at, "-");
+    return text.length > 0 ? put_escaped(at, CONFIG_LOG_COMBINED, text, most) : TEXT_PUT(at, "-");
 }
 
 /* A user's name stands between blanks, not quotes: a blank in it would shift the fields behind it. */
@@ -188,13 +188,13 @@ static char *put_combined(char *at, const struct access_entry *entry, const stru
     at = text_bytes(at, clock->local, clock->length);
     at = TEXT_PUT(at, "] \"");
     if (entry->method.length > 0) {
-        at = put_escaped(at, ACCESS_COMBINED, entry->method, WORD_MAX);
+        at = put_escaped(at, CONFIG_LOG_COMBINED, entry->method, WORD_MAX);
         *at++ = ' ';
     }
     at = put_or_dash(at, entry->target, TARGET_MAX);
     if (entry->version.length > 0) {
         *at++ = ' ';
-        at = put_escaped(at, ACCESS_COMBINED, entry->version, WORD_MAX);
+        at = put_escaped(at, CONFIG_LOG_COMBINED, entry->version, WORD_MAX);
     }
     at = TEXT_PUT(at, "\" ");
     if (entry->status >= 100 && entry->status <= 999)
@@ -219,7 +219,7 @@ static char *put_json_text(char *at, const char *name, struct access_text text, 
     at = TEXT_PUT(at, ",\"");
     at = text_bytes(at, name, strlen(name));
     at = TEXT_PUT(at, "\":\"");
-    at = put_escaped(at, ACCESS_JSON, text, most);
+    at = put_escaped(at, CONFIG_LOG_JSON, text, most);
     *at++ = '"';
     return at;
 }
@@ -270,17 +270,18 @@ static char *put_json(char *at, const struct access_entry *entry, const struct a
     return TEXT_PUT(at, "}\n");
 }
 
-char *access_format(char *out, enum access_format format, const struct access_entry *entry, struct access_clock *clock)
+char *access_format(char *out, enum config_log_format format, const struct access_entry *entry,
+                    struct access_clock *clock)
 {
     update_clock(clock, entry->began_us);
-    return format == ACCESS_JSON ? put_json(out, entry, clock) : put_combined(out, entry, clock);
+    return format == CONFIG_LOG_JSON ? put_json(out, entry, clock) : put_combined(out, entry, clock);
 }
 
-char *access_format_dropped(char *out, enum access_format format, uint64_t dropped, int64_t now_us,
+char *access_format_dropped(char *out, enum config_log_format format, uint64_t dropped, int64_t now_us,
                             struct access_clock *clock)
 {
     update_clock(clock, now_us);
-    if (format == ACCESS_JSON) {
+    if (format == CONFIG_LOG_JSON) {
         out = put_json_time(out, now_us, clock);
         out = put_json_number(out, "dropped", dropped);
         return TEXT_PUT(out, "}\n");

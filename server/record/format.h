@@ -6,6 +6,7 @@
 #ifndef SERVER_RECORD_FORMAT_H
 #define SERVER_RECORD_FORMAT_H
 
+#include "config/config.h"
 #include "stages.h"
 
 #include <stddef.h>
@@ -13,8 +14,6 @@
 
 /* A line is at most so long: what a pipe takes whole or not at all, so that workers' lines do not mix in one. */
 enum { ACCESS_LINE_MAX = 4096 };
-
-enum access_format { ACCESS_COMBINED, ACCESS_JSON };
 
 struct access_text {
     const char *bytes;
@@ -42,10 +41,11 @@ struct access_clock {
 };
 
 /* Writes a line, its newline included, in at most ACCESS_LINE_MAX bytes. Returns its end. */
-char *access_format(char *out, enum access_format format, const struct access_entry *entry, struct access_clock *clock);
+char *access_format(char *out, enum config_log_format format, const struct access_entry *entry,
+                    struct access_clock *clock);
 
 /* A line that says how many are missing at this place. */
-char *access_format_dropped(char *out, enum access_format format, uint64_t dropped, int64_t now_us,
+char *access_format_dropped(char *out, enum config_log_format format, uint64_t dropped, int64_t now_us,
                             struct access_clock *clock);
 
 /* A client's address in words; out has 46 bytes. Returns the end. */

@@ -22,7 +22,7 @@ struct worker;
 
 struct record_options {
     const char *access_log; /* a path, "-" for standard output; NULL: none */
-    enum access_format format;
+    enum config_log_format format;
     bool status; /* somebody may ask for the figures */
 };
 

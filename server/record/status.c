@@ -144,7 +144,7 @@ static void send_reply(struct status_connection *status)
     }
     errand_step_send(chain, connection->fd, status->reply.data, status->reply.used, 0);
     errand_step_shutdown(chain, connection->fd, SHUT_WR);
-    if (connection_submit(connection, chain, 0, SEND_NS) != 0)
+    if (connection_submit(connection, chain, &(struct connection_limits){.timeout_ns = SEND_NS}) != 0)
         connection_close(connection);
     else
         connection_wait(connection, WAIT_BUSY);

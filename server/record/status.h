@@ -17,6 +17,12 @@ struct worker;
 
 enum { STATUS_CONNECTIONS_MAX = 64 };
 
+/* How many of them each of so many addresses has. */
+static inline unsigned status_share(unsigned addresses)
+{
+    return addresses < STATUS_CONNECTIONS_MAX ? STATUS_CONNECTIONS_MAX / addresses : 1;
+}
+
 extern const struct protocol status_protocol;
 
 /* workers: all of them, whose figures are added up. NULL: no memory. */

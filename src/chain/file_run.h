@@ -69,7 +69,9 @@ struct run_call {
     uint8_t choices, choice; /* open: path is so many paths, one behind the other; which was it? */
     bool like;               /* open: with the permissions of the file `to` */
     bool whole;              /* copy: to the end of the file, whatever length says; list: from its beginning */
+    bool told;               /* stat: the caller gets what was found */
     bool ended;              /* copy: that was met */
+    bool fits;               /* read: the file must end before length bytes, or it is too big: -EFBIG */
     uint32_t flags;          /* as the step's kind has them */
     uint32_t mode;
     const char *path, *to_path; /* or an attribute's name; a symlink's target */

@@ -264,10 +264,14 @@ static bool describe(struct gathering *g, struct step *step, struct run_call *ca
     case ERRAND_STEP_COPY_METADATA: return add_metadata(g, step, call, index);
     case ERRAND_STEP_STAT:
         call->flags = step->flags & (ERRAND_REGULAR | ERRAND_ONE_LINK);
+        call->told = step->stat != NULL;
         return keep(g, NULL, sizeof(struct errand_stat), &call->value);
     case ERRAND_STEP_LOAD:
         call->kind = ERRAND_STEP_READ;
-        return step->buffer && add_read(g, step, call); /* else its size is not known yet */
+        if (!step->buffer || !add_read(g, step, call)) /* its size is not known yet */
+            return false;
+        call->fits = !g->ends; /* the worker must not go on to the next step */
+        return true;
     case ERRAND_STEP_READ: return add_read(g, step, call);
     case ERRAND_STEP_WRITE: return add_write(g, step, call);
     case ERRAND_STEP_COPY: return add_copy(g, step, call, index);

@@ -41,6 +41,7 @@ struct op {
     uint8_t kind;
     uint8_t owner;   /* enum op_owner */
     bool in_flight;  /* with the backend */
+    uint8_t waits;   /* the ring's: enum waits */
     uint16_t direct; /* OP_READ_FILE: its direct descriptor */
     uint32_t flags;  /* of the operation: MSG_, poll events, how */
     int32_t fd;      /* file, or directory */

@@ -124,6 +124,8 @@ enum chain_next sleep_next(errand_chain *chain, struct step *step)
         chain->wake = step->offset < HEAP_NEVER - now ? now + step->offset : HEAP_NEVER - 1;
         return CHAIN_WAITS;
     }
+    if (chain->wake)
+        return CHAIN_WAITS; /* it was resumed, for a later step */
     step_done(chain, 0);
     return CHAIN_GO_ON;
 }

@@ -175,6 +175,18 @@ static void bring_back(errand_queue *queue)
     }
 }
 
+/* Await steps were told to stop, and nobody can let them go on any more. Returns whether there were any. */
+static bool end_awaits(errand_queue *queue)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < queue->chains.touched; i++) {
+        errand_chain *chain = slab_at(&queue->chains, i);
+        if (slab_is_taken(&queue->chains, i) && chain->state == CHAIN_RUNNING)
+            any |= errand_resume(queue, slab_handle(&queue->chains, chain), -ECANCELED, 0) == 0;
+    }
+    return any;
+}
+
 /* Those who were told of a chain's end may have let another go on, which waited for it. */
 static void drop_events(errand_queue *queue)
 {
@@ -183,7 +195,7 @@ static void drop_events(errand_queue *queue)
         while (!list_is_empty(&queue->ready))
             queue_drop_event(queue,
                              container_of(container_of(queue->ready.next, struct op, node), struct errand_chain, op));
-    } while (queue->operations > 0 || !list_is_empty(&queue->runnable));
+    } while (queue->operations > 0 || !list_is_empty(&queue->runnable) || end_awaits(queue));
 }
 
 /* The ledger is empty. What is stuck in the kernel keeps its transfer buffers, and nothing else. */

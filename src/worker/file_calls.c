@@ -103,6 +103,8 @@ static int64_t move_bytes(struct file_run *run, const struct run_call *call)
         return -EIO; /* nothing written, and no error: that does not happen to a file */
     if (!writes && run->moved < (size_t)call->length && (call->flags & ERRAND_EXACT))
         return -ENODATA;
+    if (call->fits && run->moved == (size_t)call->length)
+        return -EFBIG;
     return (int64_t)run->moved;
 }
 

@@ -162,29 +162,54 @@ static int apply(struct end *to, struct end *from, const struct errand_stat *lik
     return result == 0 && (which & ERRAND_TIMES) ? set_times(to->fd, like) : result;
 }
 
+static bool is_look(const struct run_call *call, unsigned file)
+{
+    return call->kind == ERRAND_STEP_STAT && call->file == file && call->result >= 0;
+}
+
 const struct errand_stat *run_found(const struct file_run *run, unsigned file)
 {
-    for (unsigned i = 0; i < run->done; i++)
-        if (run->calls[i].kind == ERRAND_STEP_STAT && run->calls[i].file == file && run->calls[i].result >= 0)
+    for (unsigned i = run->done; i-- > 0;)
+        if (is_look(&run->calls[i], file))
             return run->calls[i].value;
     return NULL;
 }
 
-/* What to make a file like: what was found, or what the file is now. Returns 0 or a negative errno. */
-static int find(const struct file_run *run, unsigned file, const struct errand_stat *found, struct errand_stat *like)
+/* The last look of this run's that the caller knows of. */
+static const struct errand_stat *found_for_caller(const struct file_run *run, unsigned file)
 {
-    const struct errand_stat *seen = run_found(run, file);
-    if (!seen && !found)
-        return stat_of(run->files[file].fd, like);
-    *like = seen ? *seen : *found;
-    return 0;
+    for (unsigned i = run->done; i-- > 0;)
+        if (is_look(&run->calls[i], file) && run->calls[i].told)
+            return run->calls[i].value;
+    return NULL;
+}
+
+/* What the run found since it may have changed permissions itself. */
+static const struct errand_stat *found_since(const struct file_run *run, unsigned file)
+{
+    for (unsigned i = run->done; i-- > 0;) {
+        const struct run_call *call = &run->calls[i];
+        if (is_look(call, file))
+            return call->value;
+        if (call->kind == ERRAND_STEP_CHMOD || call->kind == ERRAND_STEP_CHOWN ||
+            call->kind == ERRAND_STEP_COPY_METADATA)
+            break;
+    }
+    return NULL;
 }
 
 int64_t run_metadata(struct file_run *run, struct run_call *call)
 {
     struct errand_stat like = {0}, is = {0};
     int to_fd = run->files[call->to].fd;
-    int result = find(run, call->file, call->value, &like);
+    const struct errand_stat *found = found_for_caller(run, call->file);
+    int result = 0;
+    if (!found)
+        found = call->value;
+    if (found)
+        like = *found;
+    else
+        result = stat_of(run->files[call->file].fd, &like);
     if (result == 0)
         result = stat_of(to_fd, &is);
     if (result < 0)
@@ -198,9 +223,12 @@ int64_t run_metadata(struct file_run *run, struct run_call *call)
 int run_mode_like(const struct file_run *run, unsigned file)
 {
     struct errand_stat like = {0};
-    int result = find(run, file, NULL, &like);
+    const struct errand_stat *found = found_since(run, file);
+    int result = found ? 0 : stat_of(run->files[file].fd, &like);
     if (result < 0)
         return result;
+    if (found)
+        like = *found;
     bool same_owner = like.user == geteuid() && like.group == getegid();
     return (int)(like.mode & (same_owner ? 0777u : 0700u));
 }

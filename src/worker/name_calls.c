@@ -95,12 +95,13 @@ static int64_t replace_with(struct file_run *run, const struct run_call *call, c
         snprintf(temporary, sizeof temporary, ERRAND_TEMPORARY "%016llx", (unsigned long long)number);
         result = link_file(run, call, at->fd, temporary);
     } while (result < 0 && errno == EEXIST);
-    if (result < 0 || renameat(at->fd, temporary, at->fd, at->name) == 0)
+    if (result < 0)
         return result;
+    result = renameat(at->fd, temporary, at->fd, at->name);
     int error = errno;
-    unlinkat(at->fd, temporary, 0);
+    unlinkat(at->fd, temporary, 0); /* also when it went well: rename(2) does nothing if both name the same file */
     errno = error;
-    return -1;
+    return result;
 }
 
 /* To a socket in the directory that was opened, by its magic link. */

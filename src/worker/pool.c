@@ -365,6 +365,7 @@ static void grant_buffer(struct pool *pool, struct file_run *run)
         if ((size_t)call->length <= run->buffer_size - run->lead)
             return;
         call->length = (int64_t)(run->buffer_size - run->lead);
+        call->fits = false;
         run->count = (uint8_t)(i + 1);
     }
 }

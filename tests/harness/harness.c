@@ -42,6 +42,11 @@ int64_t harness_now(void)
     return time.tv_sec * ERRAND_SECOND + time.tv_nsec;
 }
 
+void harness_show(void)
+{
+    harness_report->shown = true;
+}
+
 unsigned harness_slowness(void)
 {
     const char *scale = getenv("TEST_TIMEOUT_SCALE");
@@ -51,7 +56,8 @@ unsigned harness_slowness(void)
 
 const char *harness_backend_name(enum errand_backend backend)
 {
-    return backend == ERRAND_BACKEND_URING ? "uring" : backend == ERRAND_BACKEND_THREADS ? "threads" : "auto";
+    static const char *const names[] = {"auto", "uring", "threads", "sim"};
+    return names[backend];
 }
 
 const char *harness_directory(void)
@@ -329,8 +335,9 @@ static enum outcome run_one(const struct harness_test *test, enum errand_backend
     if (outcome == skipped)
         printf(" # skipped: %s", harness_report->reason);
     putchar('\n');
-    if (outcome == failed_outcome) {
+    if (outcome == failed_outcome || (harness_report->shown && !verbose))
         print_output(output);
+    if (outcome == failed_outcome) {
         if (!in_time)
             printf("# over its time limit%s%s\n", harness_report->at[0] ? ", at: " : "", harness_report->at);
         else if (WIFSIGNALED(status))
@@ -390,12 +397,12 @@ int main(int count, char **arguments)
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     const char *wanted = getenv("TEST_BACKENDS"), *no_uring = why_no_uring();
     for (struct harness_test *test = first_test; test; test = test->next) {
-        for (enum errand_backend backend = ERRAND_BACKEND_URING; backend <= ERRAND_BACKEND_THREADS; backend++) {
+        for (enum errand_backend backend = ERRAND_BACKEND_URING; backend <= HARNESS_SIM; backend++) {
             char name[256];
             const char *backend_name = harness_backend_name(backend);
             snprintf(name, sizeof name, "%s/%s%s%s", program_invocation_short_name, test->name, test->each ? "@" : "",
                      test->each ? backend_name : "");
-            if (test->plain && backend != ERRAND_BACKEND_URING)
+            if ((test->plain && backend != ERRAND_BACKEND_URING) || (backend == HARNESS_SIM && !test->simulated))
                 break;
             if ((test->each && wanted && *wanted && !strstr(wanted, backend_name)) || !selected(name, parts))
                 continue;

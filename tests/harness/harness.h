@@ -29,6 +29,7 @@ struct harness_test {
     const char *name;
     void (*plain)(void);
     void (*each)(enum errand_backend backend);
+    bool simulated; /* on HARNESS_SIM as well */
     struct harness_test *next;
 };
 
@@ -53,7 +54,11 @@ void harness_register(struct harness_test *test);
     }                                                                                                                  \
     static void test_##name_(__attribute__((unused)) enum errand_backend backend)
 
-/* "uring" or "threads", as --backend and ERRAND_BACKEND want it. */
+/* No backend that a program could ask for: the simulated kernel, src/backend/sim/. A test that runs on it, too, is a
+ * harness_test with `simulated`. */
+#define HARNESS_SIM ((enum errand_backend)(ERRAND_BACKEND_THREADS + 1))
+
+/* "uring" or "threads", as --backend and ERRAND_BACKEND want it; "sim". */
 const char *harness_backend_name(enum errand_backend backend);
 
 /* The test's own empty directory, absolute, removed after the test. */
@@ -111,6 +116,9 @@ void harness_at(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Adds a line to what is printed if the test fails. printf's format. */
 void harness_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* What the test has written so far, and writes from now on, is printed after its line, though it passes: a table. */
+void harness_show(void);
 
 /* Fails the test, with a text. printf's format. */
 #define FAIL(...) harness_fail(__FILE__, __LINE__, __VA_ARGS__)

@@ -11,6 +11,7 @@ struct report {
     unsigned failures;
     bool body_ended; /* the test's function returned, skipped or gave up: what follows is the harness's own */
     bool skipped;
+    bool shown;       /* its output is to be seen, though it passes */
     int64_t limit_ns; /* of CLOCK_MONOTONIC */
     char reason[256];
     char at[256];

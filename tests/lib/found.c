@@ -4,6 +4,8 @@
 
 #include "base/fault.h"
 
+#include <poll.h>
+
 /* A read that must be whole and is not ends its chain: a worker that had more to do must not do it. */
 TEST_EACH_BACKEND(nothing_follows_a_read_that_was_not_whole)
 {
@@ -99,5 +101,153 @@ TEST_EACH_BACKEND(bytes_of_an_optional_write)
     struct errand_event event = next_event(queue);
     errand_fault = (struct fault){0};
     CHECK_EVENT(event, 0, -1, 10);
+    close_queue(queue);
+}
+
+/* A load that finds more than it may ends its chain, too. /proc's files do not say how big they are. */
+TEST_EACH_BACKEND(nothing_follows_a_load_of_too_much)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    const char *path = make_file("file", 100, 1);
+    errand_chain *chain = new_chain(queue);
+    errand_step_open(chain, AT_FDCWD, "/proc/self/status", O_RDONLY, 0);
+    errand_step_load(chain, ERRAND_SLOT(0), 10);
+    errand_step_unlink(chain, AT_FDCWD, path);
+    submit(chain, NULL, 0);
+    struct errand_event event = next_event(queue);
+    CHECK_EVENT(event, -EFBIG, 1, 11);
+    CHECK(!event.data);
+    CHECK_INT(access(path, F_OK), 0);
+    close_queue(queue);
+}
+
+/* A chain may be resumed before it comes to its await step: what it waits for until then is not over by that. */
+TEST_EACH_BACKEND(a_sleep_that_is_resumed)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    errand_chain *chain = new_chain(queue);
+    int sockets[2];
+    make_pair(PAIR_UNIX, sockets);
+    errand_step_sleep(chain, 50 * ERRAND_MILLISECOND);
+    errand_step_await(chain, NULL, NULL);
+    errand_step_poll(chain, sockets[0], POLLIN);
+    int64_t begun = errand_queue_now(queue);
+    errand_id id = submit(chain, NULL, 0);
+    no_event(queue);
+    CHECK_INT(errand_resume(queue, id, 7, 0), 0);
+    no_event(queue);
+    CHECK_INT(errand_resume(queue, id, 7, 0), -EALREADY);
+    CHECK_INT(send(sockets[1], "x", 1, 0), 1);
+    struct errand_event event = next_event(queue);
+    CHECK_EVENT(event, 0, -1, 0);
+    CHECK(errand_queue_now(queue) - begun >= 50 * ERRAND_MILLISECOND);
+    close(sockets[0]);
+    close(sockets[1]);
+    close_queue(queue);
+}
+
+static int note_stop(errand_chain *chain, void *context)
+{
+    (void)chain;
+    ++*(int *)context;
+    return 0;
+}
+
+/* Who is told to stop, and has no time left to let the chain go on, loses nothing. */
+TEST_EACH_BACKEND(closing_ends_what_awaits)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    int stops = 0;
+    make_file("file", 100, 1);
+    for (int i = 0; i < 2; i++) {
+        errand_chain *chain = new_chain(queue);
+        errand_step_open(chain, AT_FDCWD, path_of("file"), O_RDONLY, 0);
+        errand_step_await(chain, note_stop, &stops);
+        errand_step_await(chain, note_stop, &stops);
+        errand_id id = submit(chain, NULL, 0);
+        while (stats_of(queue).descriptors <= (unsigned)i)
+            no_event(queue);
+        if (i == 0)
+            CHECK_INT(errand_cancel(queue, id), 0);
+        no_event(queue);
+    }
+    CHECK_INT(stops, 1);
+    CHECK_INT(errand_queue_close(queue), 0);
+    CHECK_INT(stops, 2);
+}
+
+/* Of several looks at a file the last one says what another is to be like, also when all were one worker's. */
+TEST_EACH_BACKEND(like_the_last_look)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    struct errand_stat first, last;
+    struct stat made;
+    REQUIRE_CALL(chmod(make_file("from", 100, 1), 0640));
+    errand_chain *chain = new_chain(queue);
+    errand_step_open(chain, AT_FDCWD, path_of("from"), O_RDONLY, 0);
+    errand_step_stat(chain, ERRAND_SLOT(0), &first);
+    errand_step_chmod(chain, ERRAND_SLOT(0), 0604);
+    errand_step_stat(chain, ERRAND_SLOT(0), &last);
+    errand_step_open(chain, AT_FDCWD, path_of("to"), O_WRONLY | O_CREAT, 0600);
+    errand_step_copy_metadata(chain, ERRAND_SLOT(4), ERRAND_SLOT(0), ERRAND_MODE);
+    submit(chain, NULL, 0);
+    struct errand_event event = next_event(queue);
+    CHECK_EVENT(event, 0, -1, 0);
+    CHECK_INT(first.mode & 07777, 0640);
+    CHECK_INT(last.mode & 07777, 0604);
+    REQUIRE_CALL(stat(path_of("to"), &made));
+    CHECK_INT(made.st_mode & 07777, 0604);
+    close_queue(queue);
+}
+
+/* A file in its own place: rename(2) does nothing between two names of one file, not even remove the first. */
+TEST_EACH_BACKEND(replaced_by_itself)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    REQUIRE_CALL(mkdir(path_of("inner"), 0700));
+    make_file("inner/file", 100, 1);
+    errand_chain *chain = new_chain(queue);
+    errand_step_open(chain, AT_FDCWD, path_of("inner/file"), O_RDONLY, 0);
+    errand_step_replace(chain, ERRAND_SLOT(0), AT_FDCWD, path_of("inner/file"));
+    errand_step_unlink(chain, AT_FDCWD, path_of("inner/file"));
+    errand_step_rmdir(chain, AT_FDCWD, path_of("inner"));
+    submit(chain, NULL, 0);
+    struct errand_event event = next_event(queue);
+    CHECK_EVENT(event, 0, -1, 0);
+    close_queue(queue);
+}
+
+/* What a run looked at for itself, or before it changed the file, is not what others are to be like. */
+TEST_EACH_BACKEND(like_what_it_is_now)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    int root = add_root(queue, harness_directory(), 0);
+    struct errand_stat first;
+    struct stat made;
+    umask(0);
+    for (int i = 0; i < 4; i++) {
+        harness_at("%s, %s", i & 1 ? "root" : "path", i & 2 ? "a look that was told" : "none");
+        unlink(path_of("like"));
+        unlink(path_of("to"));
+        REQUIRE_CALL(chmod(make_file("from", 100, 1), 0644));
+        int at = i & 1 ? root : AT_FDCWD;
+        errand_chain *chain = new_chain(queue);
+        errand_step_open(chain, at, i & 1 ? "from" : path_of("from"), O_RDWR, 0);
+        int look = errand_step_stat(chain, ERRAND_SLOT(0), i & 2 ? &first : NULL);
+        errand_step_chmod(chain, ERRAND_SLOT(0), 0600);
+        int like =
+            errand_step_open_like(chain, at, i & 1 ? "like" : path_of("like"), O_WRONLY | O_CREAT, ERRAND_SLOT(0));
+        int to = errand_step_open(chain, at, i & 1 ? "to" : path_of("to"), O_WRONLY | O_CREAT, 0666);
+        errand_step_copy_metadata(chain, ERRAND_SLOT(to), ERRAND_SLOT(0), ERRAND_MODE);
+        CHECK(look == 1 && like == 3);
+        submit(chain, NULL, 0);
+        struct errand_event event = next_event(queue);
+        CHECK_EVENT(event, 0, -1, 0);
+        REQUIRE_CALL(stat(path_of("like"), &made));
+        CHECK_INT(made.st_mode & 07777, 0600);
+        REQUIRE_CALL(stat(path_of("to"), &made));
+        CHECK_INT(made.st_mode & 07777, i & 2 ? 0644 : 0600);
+    }
+    errand_root_remove(queue, root);
     close_queue(queue);
 }

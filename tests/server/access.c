@@ -34,7 +34,7 @@ static const struct access_entry ordinary = {
     .times = {.began = 1000, .at = {[STAGE_WAIT] = 3000, [STAGE_OPEN] = 10000, [STAGE_SEND] = 5001000}},
 };
 
-static char *line_of(enum access_format format, const struct access_entry *entry)
+static char *line_of(enum config_log_format format, const struct access_entry *entry)
 {
     static char line[2 * ACCESS_LINE_MAX];
     struct access_clock clock = {0};
@@ -55,32 +55,32 @@ static void in_zone(const char *zone)
 TEST(combined)
 {
     in_zone("EST7");
-    CHECK_STR(line_of(ACCESS_COMBINED, &ordinary),
+    CHECK_STR(line_of(CONFIG_LOG_COMBINED, &ordinary),
               "192.0.2.7 - - [10/Oct/2000:13:55:36 -0700] \"GET /a?b=c HTTP/1.1\" 200 1234 "
               "\"http://example.org/\" \"curl/8\"\n");
     in_zone("IST-5:30");
     struct access_entry entry = {
         .client = {0x20, 1, 0x0d, 0xb8, [15] = 1}, .user = TEXT("a b"), .began_us = 951827696000000};
-    CHECK_STR(line_of(ACCESS_COMBINED, &entry),
+    CHECK_STR(line_of(CONFIG_LOG_COMBINED, &entry),
               "2001:db8::1 - a+b [29/Feb/2000:18:04:56 +0530] \"-\" 000 0 \"-\" \"-\"\n");
     in_zone("UTC");
     memset(entry.client, 0, 16);
     entry.target = (struct access_text)TEXT("\x16\x03\"\\");
     entry.status = 400;
-    CHECK_STR(line_of(ACCESS_COMBINED, &entry),
+    CHECK_STR(line_of(CONFIG_LOG_COMBINED, &entry),
               "- - a+b [29/Feb/2000:12:34:56 +0000] \"\\x16\\x03\\x22\\x5C\" 400 0 \"-\" \"-\"\n");
 }
 
 TEST(json)
 {
     in_zone("EST7");
-    CHECK_STR(line_of(ACCESS_JSON, &ordinary),
+    CHECK_STR(line_of(CONFIG_LOG_JSON, &ordinary),
               "{\"time\":\"2000-10-10T20:55:36.123456Z\",\"client\":\"192.0.2.7\",\"host\":\"example.org\","
               "\"method\":\"GET\",\"target\":\"/a?b=c\",\"version\":\"HTTP/1.1\",\"status\":200,\"bytes\":1234,"
               "\"referer\":\"http://example.org/\",\"agent\":\"curl/8\",\"total_us\":5000,\"wait_us\":2,\"open_us\":7,"
               "\"send_us\":4991}\n");
     struct access_entry entry = {.began_us = 5, .failed = "open", .error = "ENOENT", .user = TEXT("me")};
-    CHECK_STR(line_of(ACCESS_JSON, &entry),
+    CHECK_STR(line_of(CONFIG_LOG_JSON, &entry),
               "{\"time\":\"1970-01-01T00:00:00.000005Z\",\"client\":\"-\",\"user\":\"me\",\"status\":0,\"bytes\":0,"
               "\"total_us\":0,\"failed\":\"open\",\"error\":\"ENOENT\"}\n");
 }
@@ -91,7 +91,7 @@ static void check_json_text(const char *text, size_t length, const char *wanted)
     char expected[200];
     snprintf(expected, sizeof expected, "\"target\":\"%s\",", wanted);
     harness_at("%s", wanted);
-    CHECK(strstr(line_of(ACCESS_JSON, &entry), expected) != NULL);
+    CHECK(strstr(line_of(CONFIG_LOG_JSON, &entry), expected) != NULL);
 }
 
 TEST(json_is_utf8)
@@ -113,13 +113,13 @@ TEST(json_is_utf8)
 }
 
 /* A line is one line without control bytes, whose unescaped quotes are the format's own: as many as it has. */
-static void check_shape(enum access_format format, const struct access_entry *entry, size_t wanted)
+static void check_shape(enum config_log_format format, const struct access_entry *entry, size_t wanted)
 {
     const char *line = line_of(format, entry);
     size_t quotes = 0;
     for (const char *at = line; *at != 0; at++) {
         unsigned char c = (unsigned char)*at;
-        CHECK((c == '\n' && at[1] == 0) || (c >= 0x20 && c != 0x7f && (format == ACCESS_JSON || c < 0x7f)));
+        CHECK((c == '\n' && at[1] == 0) || (c >= 0x20 && c != 0x7f && (format == CONFIG_LOG_JSON || c < 0x7f)));
         if (c == '\\')
             at++;
         else
@@ -147,11 +147,11 @@ TEST(nothing_breaks_a_line)
         }
         harness_at("round %u", round);
         /* The time, the client, three numbers: 4, 4 and 3 * 2. */
-        check_shape(ACCESS_COMBINED, &entry, 6);
+        check_shape(CONFIG_LOG_COMBINED, &entry, 6);
         size_t texts_there = 0;
         for (unsigned i = 0; i < 6; i++)
             texts_there += texts[i]->length > 0;
-        check_shape(ACCESS_JSON, &entry, 14 + 4 * texts_there);
+        check_shape(CONFIG_LOG_JSON, &entry, 14 + 4 * texts_there);
     }
 }
 
@@ -160,9 +160,9 @@ TEST(what_is_cut_says_so)
     char long_text[5000];
     memset(long_text, 'x', sizeof long_text);
     struct access_entry entry = {.target = {long_text, sizeof long_text}, .agent = TEXT("end")};
-    CHECK(strstr(line_of(ACCESS_COMBINED, &entry), "xxx...\" 000 0 \"-\" \"end\"\n") != NULL);
+    CHECK(strstr(line_of(CONFIG_LOG_COMBINED, &entry), "xxx...\" 000 0 \"-\" \"end\"\n") != NULL);
     entry.target.length = 1000;
-    CHECK(strstr(line_of(ACCESS_COMBINED, &entry), "...") == NULL);
+    CHECK(strstr(line_of(CONFIG_LOG_COMBINED, &entry), "...") == NULL);
 }
 
 /* ------------------------------------------------------------------------------------------ writing */
@@ -179,7 +179,7 @@ static struct scene scene_open(enum errand_backend backend, const char *path)
     struct scene scene = {.metrics = metrics_new()};
     struct errand_queue_options options = {.size = sizeof options, .backend = backend, .chain_steps = 8};
     REQUIRE_INT(errand_queue_open(&scene.queue, &options), 0);
-    scene.log = access_log_open(scene.queue, path, ACCESS_JSON, scene.metrics);
+    scene.log = access_log_open(scene.queue, path, CONFIG_LOG_JSON, scene.metrics);
     REQUIRE(scene.metrics != NULL && scene.log != NULL);
     return scene;
 }

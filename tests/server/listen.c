@@ -7,7 +7,9 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 TEST(addresses)
@@ -21,6 +23,9 @@ TEST(addresses)
         {"[::]:80", "http://[::]:80/"},
         {"localhost:1", "http://127.0.0.1:1/"},
         {"8081", "http://127.0.0.1:8081/"},
+        {"unix:/run/s", "unix:/run/s"},
+        {"unix:s:80", "unix:s:80"},
+        {"unix:", NULL},
         {"", NULL},
         {":", NULL},
         {":80", NULL},
@@ -77,6 +82,53 @@ TEST(one_port_for_all_and_for_nobody_else)
     CHECK_INT(listen_open(&same, sockets, 2), 0);
     for (unsigned i = 0; i < 2; i++)
         close(sockets[i]);
+}
+
+static struct listen_address local_address(const char *name)
+{
+    struct listen_address address = {0};
+    char text[512];
+    snprintf(text, sizeof text, "unix:%s/%s", harness_directory(), name);
+    REQUIRE(listen_address_read(&address, text));
+    return address;
+}
+
+/* A socket in the filesystem: one name for all, nobody else's while somebody listens, and no other file's. */
+TEST(in_the_filesystem)
+{
+    struct listen_address address = local_address("s");
+    int sockets[3], others[2];
+    REQUIRE_INT(listen_open(&address, sockets, 3), 0);
+    CHECK_INT(listen_open(&address, others, 2), -EADDRINUSE);
+    close(sockets[0]);
+    CHECK_INT(listen_open(&address, others, 2), -EADDRINUSE); /* its duplicates still listen */
+    close(sockets[1]);
+    close(sockets[2]);
+    CHECK_INT(access(address.local.sun_path, F_OK), 0);
+    REQUIRE_INT(listen_open(&address, sockets, 1), 0); /* left behind */
+    struct listen_address copy = address;
+    struct stat status;
+    listen_forget(&copy);
+    listen_forget(&copy);
+    CHECK_INT(access(address.local.sun_path, F_OK), -1);
+    address.mode = 0642;
+    CHECK_INT(listen_open(&address, others, 1), 0);
+    CHECK_INT(lstat(address.local.sun_path, &status), 0);
+    CHECK_INT(status.st_mode & 07777, 0642);
+    close(others[0]);
+    close(sockets[0]);
+    CHECK(!listen_address_set_port(&address, "80"));
+
+    address = local_address("file");
+    FILE *file = fopen(address.local.sun_path, "w");
+    REQUIRE(file != NULL);
+    fclose(file);
+    CHECK_INT(listen_open(&address, sockets, 2), -EEXIST);
+    address = local_address("link");
+    REQUIRE_CALL(symlink("s", address.local.sun_path));
+    CHECK_INT(listen_open(&address, sockets, 2), -EEXIST);
+    address = local_address("nowhere/s");
+    CHECK_INT(listen_open(&address, sockets, 2), -ENOENT);
 }
 
 /* The kernel gives every socket of the group some of the clients, and they do not delay small writes. */

@@ -12,7 +12,10 @@ static int decode(const char *url, size_t length, char **out, bool *directory)
     char *exact = malloc(length ? length : 1);
     memcpy(exact, url, length);
     *out = malloc(length + 2);
-    int result = path_from_url(exact, length, *out, directory);
+    bool hidden;
+    int result = path_from_url(exact, length, *out, directory, &hidden);
+    if (result >= 0 && hidden)
+        result = -404; /* unless it is to be shown */
     free(exact);
     return result;
 }

@@ -38,6 +38,12 @@ static int read_every_way(const char *text, size_t length, struct http_request *
     return whole;
 }
 
+static void check_span(const char *text, struct http_span span, const char *expected)
+{
+    if (CHECK_INT(span.length, strlen(expected)))
+        CHECK_BYTES(text + span.at, expected, span.length);
+}
+
 static int status_of(const char *text)
 {
     struct http_request request;
@@ -66,11 +72,16 @@ TEST(methods)
         const char *text;
         int method;
     } rows[] = {
-        {"GET / HTTP/1.0\r\n\r\n", HTTP_GET},       {"HEAD / HTTP/1.0\r\n\r\n", HTTP_HEAD},
-        {"POST / HTTP/1.0\r\n\r\n", HTTP_REFUSED},  {"OPTIONS * HTTP/1.0\r\n\r\n", HTTP_REFUSED},
-        {"TRACE / HTTP/1.0\r\n\r\n", HTTP_REFUSED}, {"CONNECT a:1 HTTP/1.0\r\n\r\n", HTTP_REFUSED},
-        {"BREW / HTTP/1.0\r\n\r\n", HTTP_UNKNOWN},  {"get / HTTP/1.0\r\n\r\n", HTTP_UNKNOWN},
-        {"GETX / HTTP/1.0\r\n\r\n", HTTP_UNKNOWN},
+        {"GET / HTTP/1.0\r\n\r\n", HTTP_GET},           {"HEAD / HTTP/1.0\r\n\r\n", HTTP_HEAD},
+        {"OPTIONS * HTTP/1.0\r\n\r\n", HTTP_OPTIONS},   {"PUT / HTTP/1.0\r\n\r\n", HTTP_PUT},
+        {"DELETE / HTTP/1.0\r\n\r\n", HTTP_DELETE},     {"MKCOL / HTTP/1.0\r\n\r\n", HTTP_MKCOL},
+        {"MOVE / HTTP/1.0\r\n\r\n", HTTP_MOVE},         {"COPY / HTTP/1.0\r\n\r\n", HTTP_COPY},
+        {"POST / HTTP/1.0\r\n\r\n", HTTP_REFUSED},      {"TRACE / HTTP/1.0\r\n\r\n", HTTP_REFUSED},
+        {"CONNECT a:1 HTTP/1.0\r\n\r\n", HTTP_REFUSED}, {"PATCH / HTTP/1.0\r\n\r\n", HTTP_REFUSED},
+        {"PROPFIND / HTTP/1.0\r\n\r\n", HTTP_REFUSED},  {"LOCK / HTTP/1.0\r\n\r\n", HTTP_REFUSED},
+        {"BREW / HTTP/1.0\r\n\r\n", HTTP_UNKNOWN},      {"get / HTTP/1.0\r\n\r\n", HTTP_UNKNOWN},
+        {"GETX / HTTP/1.0\r\n\r\n", HTTP_UNKNOWN},      {"PUTT / HTTP/1.0\r\n\r\n", HTTP_UNKNOWN},
+        {"PU / HTTP/1.0\r\n\r\n", HTTP_UNKNOWN},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct http_request request;
@@ -87,12 +98,155 @@ TEST(absolute_targets)
     REQUIRE_INT(read_every_way(text, strlen(text), &request), strlen(text));
     CHECK(request.flags & HTTP_ABSOLUTE);
     CHECK_BYTES(text + request.target.at, "/p?q", request.target.length);
+    check_span(text, request.host, "example.org"); /* goes before the field */
     text = "GET HTTP://example.org HTTP/1.1\r\nHost: other\r\n\r\n";
     REQUIRE_INT(read_every_way(text, strlen(text), &request), strlen(text));
     CHECK_INT(request.target.length, 0);
     text = "GET https://[::1]:8443?q HTTP/1.1\r\nHost: other\r\n\r\n";
     REQUIRE_INT(read_every_way(text, strlen(text), &request), strlen(text));
     CHECK_BYTES(text + request.target.at, "?q", request.target.length);
+    check_span(text, request.host, "[::1]:8443");
+}
+
+TEST(options_of_the_whole_server)
+{
+    static const struct {
+        const char *text;
+        unsigned asterisk;
+    } rows[] = {
+        {"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", HTTP_ASTERISK},
+        {"OPTIONS http://b HTTP/1.1\r\nHost: a\r\n\r\n", HTTP_ASTERISK},
+        {"OPTIONS http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", 0},
+        {"OPTIONS http://b?q HTTP/1.1\r\nHost: a\r\n\r\n", 0},
+        {"OPTIONS /* HTTP/1.1\r\nHost: a\r\n\r\n", 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct http_request request;
+        harness_at("%s", rows[i].text);
+        CHECK_INT(read_every_way(rows[i].text, strlen(rows[i].text), &request), strlen(rows[i].text));
+        CHECK_INT(request.flags & HTTP_ASTERISK, rows[i].asterisk);
+    }
+}
+
+TEST(fields_that_are_kept)
+{
+    static const struct {
+        const char *name;
+        size_t offset;
+    } rows[] = {
+#define ROW(name, member) {name, offsetof(struct http_request, member)}
+        ROW("Host", host),
+        ROW("If-Match", if_match),
+        ROW("If-None-Match", if_none_match),
+        ROW("If-Modified-Since", if_modified_since),
+        ROW("If-Unmodified-Since", if_unmodified_since),
+        ROW("If-Range", if_range),
+        ROW("Range", range),
+        ROW("Accept", accept),
+        ROW("Accept-Encoding", accept_encoding),
+        ROW("Authorization", authorization),
+        ROW("Content-Range", content_range),
+        ROW("Destination", destination),
+        ROW("Origin", origin),
+        ROW("Access-Control-Request-Method", access_control_request_method),
+        ROW("Access-Control-Request-Headers", access_control_request_headers),
+#undef ROW
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        for (unsigned spelling = 0; spelling < 5; spelling++) {
+            char name[40], text[128];
+            snprintf(name, sizeof name, "%s", rows[i].name);
+            size_t last = strlen(name) - 1, middle = last / 2 + (name[last / 2] == '-');
+            for (size_t at = 0; at <= last && spelling == 1; at++)
+                name[at] = (char)(name[at] >= 'a' && name[at] <= 'z' ? name[at] - 32 : name[at]);
+            if (spelling >= 2) /* a neighbour of its name: at its beginning, in its middle, at its end */
+                name[spelling == 2 ? 0 : spelling == 3 ? middle : last] ^= 2;
+            int length = snprintf(text, sizeof text, "GET / HTTP/1.0\r\n%s: a-value \r\n\r\n", name);
+            struct http_request request;
+            harness_at("%s", text);
+            REQUIRE_INT(read_every_way(text, (size_t)length, &request), length);
+            struct http_span span;
+            memcpy(&span, (const char *)&request + rows[i].offset, sizeof span);
+            if (spelling < 2)
+                check_span(text, span, "a-value");
+            else
+                CHECK(span.at == 0 && span.length == 0);
+        }
+    }
+}
+
+TEST(fields_that_come_twice)
+{
+    static const struct {
+        const char *method, *field;
+        int result; /* 0: the head is taken */
+        unsigned flag;
+    } rows[] = {
+        {"GET", "Authorization", -400, 0},
+        {"GET", "Destination", -400, 0},
+        {"PUT", "Content-Range", -400, 0},
+        {"GET", "Origin", -400, 0},
+        {"OPTIONS", "Access-Control-Request-Method", -400, 0},
+        {"OPTIONS", "Access-Control-Request-Headers", -400, 0},
+        {"GET", "If-Match", 0, HTTP_SELECTS_TWICE},
+        {"HEAD", "If-Range", 0, HTTP_SELECTS_TWICE},
+        {"GET", "If-Unmodified-Since", 0, HTTP_SELECTS_TWICE},
+        {"PUT", "If-None-Match", -400, 0},
+        {"DELETE", "If-Match", -400, 0},
+        {"MOVE", "If-Unmodified-Since", -400, 0},
+        {"GET", "Accept", 0, 0},
+        {"GET", "Accept-Encoding", 0, 0},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[200];
+        int length = snprintf(text, sizeof text, "%s / HTTP/1.0\r\n%s: x\r\nX: y\r\n%s: x\r\n\r\n", rows[i].method,
+                              rows[i].field, rows[i].field);
+        struct http_request request;
+        harness_at("%s", text);
+        CHECK_INT(read_every_way(text, (size_t)length, &request), rows[i].result ? rows[i].result : length);
+        if (rows[i].result == 0) {
+            CHECK_INT(request.flags & HTTP_SELECTS_TWICE, rows[i].flag);
+            CHECK(request.accept.length == 0 && request.accept_encoding.length == 0);
+        }
+    }
+}
+
+TEST(flags_of_fields)
+{
+    static const struct {
+        const char *method, *lines;
+        unsigned flags;
+    } rows[] = {
+        {"PUT", "Expect: 100-Continue\r\n", HTTP_HAS_EXPECT},
+        {"PUT", "Expect:\r\n", 0},
+        {"PUT", "Expect: 100-continue, x\r\n", HTTP_HAS_EXPECT | HTTP_EXPECTS_OTHER},
+        {"PUT", "Expect: x\r\nExpect: 100-continue\r\n", HTTP_HAS_EXPECT | HTTP_EXPECTS_OTHER},
+        {"PUT", "Transfer-Encoding: Chunked\r\n", HTTP_HAS_ENCODING},
+        {"PUT", "Transfer-Encoding: gzip, chunked\r\n", HTTP_HAS_ENCODING | HTTP_ENCODING_OTHER},
+        {"PUT", "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+         HTTP_HAS_ENCODING | HTTP_ENCODING_OTHER},
+        {"PUT", "Transfer-Encoding: identity\r\n", HTTP_HAS_ENCODING | HTTP_ENCODING_OTHER},
+        {"PUT", "Transfer-Encoding: chunked;x\r\n", HTTP_HAS_ENCODING | HTTP_ENCODING_OTHER},
+        {"PUT", "Transfer-Encoding:\r\n", HTTP_HAS_ENCODING | HTTP_ENCODING_OTHER},
+        {"PUT", "Transfer-Encoding: xchunked\r\n", HTTP_HAS_ENCODING | HTTP_ENCODING_OTHER},
+        {"MOVE", "Overwrite: T\r\n", 0},
+        {"MOVE", "Overwrite: t\r\n", 0},
+        {"MOVE", "Overwrite: F\r\n", HTTP_OVERWRITE_NOT},
+        {"MOVE", "Overwrite: F\r\nOverwrite: T\r\n", HTTP_OVERWRITE_NOT},
+        {"MOVE", "Overwrite: maybe\r\n", HTTP_OVERWRITE_NOT},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[200];
+        int length = snprintf(text, sizeof text, "%s / HTTP/1.1\r\nHost: a\r\n%s\r\n", rows[i].method, rows[i].lines);
+        struct http_request request;
+        harness_at("%s", text);
+        CHECK_INT(read_every_way(text, (size_t)length, &request), length);
+        CHECK_INT(request.flags & ~(unsigned)HTTP_HAS_HOST, rows[i].flags);
+    }
+    struct http_request request; /* an old client would wait for a body that it gets after a 100 */
+    const char *text = "PUT / HTTP/1.0\r\nExpect: 100-continue\r\nExpect: x\r\n\r\n";
+    CHECK(read_every_way(text, strlen(text), &request) > 0);
+    CHECK_INT(request.flags, 0);
 }
 
 /* What two readers could take for two different things is refused. */
@@ -152,6 +306,10 @@ TEST(refused_as_malformed)
         "GET /1234567\x1f HTTP/1.0\r\n\r\n",
         "GET /\x7f HTTP/1.0\r\n\r\n",
         "GET * HTTP/1.0\r\n\r\n",
+        "PUT * HTTP/1.0\r\n\r\n",
+        "OPTIONS ** HTTP/1.0\r\n\r\n",
+        "OPTIONS a HTTP/1.0\r\n\r\n",
+        "DELETE a HTTP/1.0\r\n\r\n",
         "GET a HTTP/1.0\r\n\r\n",
         "GET example.org:80 HTTP/1.0\r\n\r\n",
         "GET http:/// HTTP/1.0\r\n\r\n",
@@ -297,7 +455,7 @@ TEST(noise)
 {
     static const char *const words[] = {
         "GET",  " ",  "/",    "HTTP/1.1", "\r\n", "\r\n\r\n",         "Host",      ":",
-        "a",    "\t", "\n",   "\r",       "#",    "Content-Length: ", "5",         "\0x",
+        "a",    "\t", "\n",   "\r",       "#",    "Content-Length: ", "5",         "",
         "HEAD", "%",  "\xff", "Range",    ",",    "Connection",       "If-Range:", "close"};
     uint32_t seed = 12345;
     unsigned good = 0;

@@ -124,7 +124,8 @@ def refused_requests(backend):
         (405, b'POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc'),
         (405, b'PUT /a.txt HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n'),
         (405, b'CONNECT a:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'),
-        (405, b'OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'),
+        (204, b'OPTIONS * HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'),
+        (417, b'GET / HTTP/1.1\r\nHost: a\r\nExpect: wonders\r\nConnection: close\r\n\r\n'),
         (405, b'TRACE / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'),
         (413, b'GET / HTTP/1.1\r\nHost: a\r\nContent-Length: 70000\r\n\r\n'),
         (414, b'GET /' + b'a' * 9000),
@@ -148,7 +149,7 @@ def refused_requests(backend):
                     except OSError:
                         pass  # refused before its end
                     same(int(read_all(client)[9:12]), status, 'byte by byte')
-        same(server.get('/', 'DELETE').headers['allow'], 'GET, HEAD')
+        same(server.get('/', 'DELETE').headers['allow'], 'GET, HEAD, OPTIONS')
 
 
 @test
@@ -260,6 +261,22 @@ def conditions(backend):
         assert server.get('/a.txt').headers['etag'] != tag
 
 
+def parts(reply, size):
+    """The pieces of a multipart/byteranges reply."""
+    same(reply.status, 206)
+    kind, boundary = reply.headers['content-type'].split('; boundary=')
+    same(kind, 'multipart/byteranges')
+    pieces = reply.body.split(b'--' + boundary.encode())
+    same((pieces[0].strip(), pieces[-1]), (b'', b'--\r\n'))
+    found = []
+    for piece in pieces[1:-1]:
+        head, body = piece[2:-2].split(b'\r\n\r\n', 1)
+        first, last, whole = re.search(rb'Content-Range: bytes (\d+)-(\d+)/(\d+)', head).groups()
+        same((int(whole), int(last) - int(first) + 1), (size, len(body)))
+        found.append((int(first), body))
+    return found
+
+
 @test
 def ranges(backend):
     size = len(BODY)
@@ -275,8 +292,12 @@ def ranges(backend):
         for text in (f'{size}-', '-0', '18446744073709551615-', '9223372036854775807-9223372036854775808'):
             reply = server.get('/b.bin', range='bytes=' + text)
             same((reply.status, reply.headers['content-range']), (416, f'bytes */{size}'), text)
-        for text in ('bytes=1-0', 'bytes=0-1,3-4', 'bytes=' + ','.join(['0-'] * 1500), 'lines=1-2', 'bytes=a'):
+        for text in ('bytes=1-0', 'bytes=' + ','.join(['0-'] * 1500), 'lines=1-2', 'bytes=a'):
             same(server.get('/b.bin', range=text).body, BODY, text[:40])
+        same(parts(server.get('/b.bin', range='bytes=0-1,-3, 5000-5999'), size),
+             [(0, BODY[:2]), (size - 3, BODY[-3:]), (5000, BODY[5000:6000])])
+        nine = 'bytes=' + ','.join(f'{n}00-{n}99' for n in range(9))
+        same(server.get('/b.bin', range=nine).status, 200, 'more than a chain has steps for')
         same(server.get('/empty', range='bytes=0-').status, 416)
         same(server.get('/empty', range='bytes=-5').status, 200)
 

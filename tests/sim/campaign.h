@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The campaign: random chains in simulated worlds. draw.c draws them, check.c holds their events against the library's
- * promises, campaign.c runs the worlds. */
+/* The campaign: random chains in simulated worlds. draw*.c draw them, check.c holds their events against the library's
+ * promises, sources.c does so with sources, resume.c lets chains go on that wait for it, report.c counts, campaign.c
+ * runs the worlds. */
 #ifndef SIM_CAMPAIGN_H
 #define SIM_CAMPAIGN_H
 
@@ -11,10 +12,14 @@
 #define MEMORY    4096
 #define BIG       8
 #define BIG_SIZE  ((size_t)640 << 10)
-#define STEPS     20
-#define KINDS     (ERRAND_STEP_WORK + 1)
+#define STEPS     24
+#define KINDS     (ERRAND_STEP_AWAIT + 1)
 #define UNTOUCHED 0xff /* a byte that the pattern does not have */
-#define SOURCES   6
+#define SOURCES   8
+#define MESSAGES  8
+#define FILTERS   2
+#define FILES     4
+#define TOKENS    (STEPS + 1)
 #define OWN_FILES 12
 #define OWN_ERROR (-ECHILD) /* of call, list and work functions: no call gives it */
 
@@ -37,19 +42,61 @@ struct part {
     uint32_t length;
     int16_t phase; /* of the pattern; -1: any */
     uint8_t step;
-    bool other; /* not the pattern's: a stat */
+    bool other;       /* not the pattern's: a stat */
+    uint8_t expected; /* of the stat's file, if its step succeeds */
+};
+
+/* A filter: takes the pattern from `in` on and puts it out from `out` on, more of it or less. */
+struct filtering {
+    struct job *job;
+    uint64_t in, out;
+    uint64_t owed;        /* halves of bytes that are to be put out */
+    uint32_t holds;       /* bytes that it puts out only at the end */
+    uint8_t step, halves; /* of a byte, for each */
+    bool finished, sends;
+};
+
+/* What the test let a chain go on with. */
+struct token {
+    int64_t result;
+    uint64_t bytes;
+};
+
+/* A file that was made like another: the steps that looked at them. */
+struct likeness {
+    const struct errand_stat *from, *to;
+    int8_t step; /* the last; -1: there is none */
+};
+
+/* What is counted besides steps. */
+enum extra {
+    FILTERED_HERE,
+    FILTERED_ON_WORKERS,
+    FILTERED_TO_THE_END,
+    RATES,
+    RESUMES,
+    RESUMES_TOO_SOON, /* -EALREADY */
+    STOPS,            /* functions of await steps that were told to stop */
+    PAUSES,           /* of list steps */
+    DIRECT_READS,
+    LIKENESSES,
+    LOADS_READ,
+    JOB_CALLS, /* errand_write_file() and its like */
+    EXTRAS,
 };
 
 struct job {
     struct sim_account account; /* first: what user_data points at */
     struct world *world;
     bool live, cancelled, has_work, waits, drops, exact, bad_slot, own_error, hands_over, sticky_error;
+    bool expects, loads, never_resumed, may_pause; /* may_pause: a list step waits to be resumed, too */
+    bool stopping;                                 /* an await step was told to stop, and waits on */
     errand_id id;
     int64_t begun, due, stall, cancelled_at;
     uint8_t kinds[STEPS];
     uint8_t steps;
-    uint8_t files, sockets, directories; /* slots */
-    uint8_t file[4], socket[2], directory[2];
+    uint8_t files, sockets, directories;                                       /* slots */
+    uint8_t file[FILES], file_in[FILES], own_file_in, socket[2], directory[2]; /* in: their directories */
     bool maybe[STEPS];                       /* a slot whose step is optional, or that is closed */
     int own_socket, own_file, own_directory; /* closed as soon as its event is there; -1: none */
     bool own_sends, own_receives;            /* where its streams stand is known */
@@ -61,19 +108,28 @@ struct job {
     struct part parts[STEPS];
     int64_t results[2]; /* steps whose results can be operands: their numbers */
     uint8_t results_count;
+    uint8_t filters_count, tokens_count, stops[STEPS]; /* stops: how often each await step was told */
+    struct filtering filters[FILTERS];
+    struct token tokens[TOKENS];
+    struct likeness like;
+    int64_t resumed_at;
+    uint64_t rate;
     _Alignas(8) unsigned char memory[MEMORY];
 };
 
 struct source {
     errand_source *source;
     int fd;
-    uint8_t kind; /* an event's */
-    uint64_t received;
-    bool over, paused;
+    uint8_t kind;      /* an event's */
+    uint64_t received; /* bytes, or messages */
+    uint64_t posted;   /* messages, signals */
+    uint64_t told_in;  /* ready: in which wait it last gave an event */
+    uint32_t asked;    /* ready: for which poll(2) events */
+    bool over, paused, readable;
 };
 
 struct totals {
-    uint64_t chains, steps, performed, worlds, refused, faults, events[8];
+    uint64_t chains, steps, performed, worlds, refused, faults, events[10], extras[EXTRAS];
     uint64_t table[KINDS][COLUMNS];
 };
 
@@ -87,6 +143,10 @@ struct world {
     int listener;
     struct source sources[SOURCES];
     uint32_t live;
+    uint64_t waits;
+    unsigned drawn; /* the directory of what was drawn last */
+    bool closing;
+    bool crossing;   /* most paths lead onto other mounts, which often hang, and it is closed in the middle of it */
     bool calm;       /* less goes wrong, so that chains come further */
     errand_id ended; /* one that had its event */
     bool big_taken[BIG];
@@ -127,7 +187,32 @@ __attribute__((format(printf, 2, 3), noreturn)) void wrong(struct world *world, 
 /* draw.c: describes a chain of the job's. */
 void draw_chain(struct job *job, errand_chain *chain);
 
+/* draw_jobs.c: submits one of the library's own. Returns false if there is no chain to be had. */
+bool draw_job(struct job *job);
+
+/* sources.c */
+void stir_sources(struct world *world);
+void stop_source(struct world *world, struct source *source);
+void forget_source(struct world *world, struct source *source);
+void source_event(struct world *world, const struct errand_event *event);
+void block_signals(void);
+/* Whether all that happened was told, but for what is paused. */
+bool sources_have_told(const struct world *world);
+void tell_missing(struct world *world);
+
+/* resume.c */
+int draw_stop(errand_chain *chain, void *context);
+void resume_job(struct job *job);
+void check_results(const struct job *job, const errand_chain *chain, int now);
+void check_tokens(struct world *world, const struct job *job, const struct errand_event *event);
+
+/* report.c */
+void note_coverage(struct totals *totals, const struct job *job, const struct errand_event *event);
+void print_report(const struct totals *totals, uint64_t seed, double seconds);
+
 /* check.c */
+void check_now(const struct job *job, const char *what);
+bool was_given(const struct job *job, int error);
 void check_idle(struct job *job);
 void check_event(struct world *world, const struct errand_event *event);
 void check_times(struct world *world);

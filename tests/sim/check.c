@@ -4,10 +4,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define SLACK (200 * ERRAND_MICROSECOND) /* in which a deadline or a cancel has its event */
 
-static bool was_given(const struct job *job, int error)
+bool was_given(const struct job *job, int error)
 {
     unsigned number = (unsigned)-error;
     return number < 192 && (job->account.errors[number / 64] >> number % 64 & 1);
@@ -24,6 +25,10 @@ static bool is_explained(const struct job *job, int error)
     case -ECANCELED: return job->cancelled;
     case -ETIMEDOUT: return job->due || job->stall;
     case -ENODATA: return job->exact;
+    case -EFBIG: return job->loads;
+    case -EISDIR:
+    case -ESPIPE:
+    case -EMLINK: return job->expects;
     case -EBADF:
     case -EINVAL: return job->bad_slot;
     case -ENOSPC: return job->sticky_error;
@@ -32,62 +37,85 @@ static bool is_explained(const struct job *job, int error)
     }
 }
 
-static enum column column_of(const struct job *job, int error)
+void check_now(const struct job *job, const char *what)
 {
-    if (error == -ECANCELED)
-        return CANCELLED;
-    if (error == -ETIMEDOUT && !was_given(job, error))
-        return TIMED_OUT;
-    switch (-error) {
-    case ENOENT:
-    case EEXIST:
-    case ENOTDIR:
-    case EISDIR:
-    case ELOOP:
-    case EXDEV:
-    case ENOTEMPTY:
-    case EBUSY:
-    case EMLINK: return OF_NAMES;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-    case ETXTBSY: return OF_RIGHTS;
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-    case ENOBUFS:
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG: return OF_RESOURCES;
-    case EIO:
-    case ESTALE:
-    case ENXIO:
-    case ENODEV: return OF_DEVICES;
-    case ECONNRESET:
-    case EPIPE:
-    case ECONNREFUSED:
-    case ECONNABORTED:
-    case EPROTO:
-    case ENETUNREACH:
-    case EHOSTUNREACH:
-    case ENOTCONN:
-    case EISCONN:
-    case EADDRNOTAVAIL:
-    case ETIMEDOUT: return OF_PEERS;
-    default: return OF_ARGUMENTS;
+    if (job->account.ended)
+        wrong(job->world, "%s after its chain's event", what);
+}
+
+/* What was expected of a file is so, if the step that looked is over. */
+static void check_expected(const struct job *job, int over)
+{
+    for (unsigned i = 0; i < job->parts_count; i++) {
+        const struct part *part = &job->parts[i];
+        if (!part->expected || part->step >= over || job->maybe[part->step] || job->drops)
+            continue;
+        struct errand_stat found;
+        memcpy(&found, part->at, sizeof found);
+        if (found.mode == UINT32_MAX) /* the run was taken from the chain, with what it had found */
+            continue;
+        if (((part->expected & ERRAND_REGULAR) && !S_ISREG(found.mode)) ||
+            ((part->expected & ERRAND_ONE_LINK) && found.links > 1))
+            wrong(job->world, "step %u is done, but the file is not what was expected: %o, %u links", part->step,
+                  found.mode, found.links);
     }
 }
 
-static void note_coverage(struct totals *totals, const struct job *job, const struct errand_event *event)
+static void check_like(const struct job *job, int over)
 {
-    unsigned done = event->error ? (unsigned)event->step : job->steps;
-    totals->chains++;
-    totals->steps += job->steps;
-    totals->performed += done + (event->error != 0);
-    for (unsigned i = 0; i < done; i++)
-        totals->table[job->kinds[i]][COMPLETED]++;
-    if (event->error)
-        totals->table[event->step_kind][column_of(job, event->error)]++;
+    const struct errand_stat *from = job->like.from, *to = job->like.to;
+    if (!to || job->like.step >= over || to->mode == UINT32_MAX || from->mode == UINT32_MAX)
+        return; /* UINT32_MAX: as above */
+    if (((from->mode ^ to->mode) & 07777) || from->user != to->user || from->group != to->group ||
+        from->modified_ns != to->modified_ns || from->accessed_ns != to->accessed_ns)
+        wrong(job->world, "a file was made like another, and is not: %o %u %u, %o %u %u", from->mode, from->user,
+              from->group, to->mode, to->user, to->group);
+    job->world->totals->extras[LIKENESSES]++;
+}
+
+static void check_filters(const struct job *job, int over)
+{
+    for (unsigned i = 0; i < job->filters_count; i++) {
+        const struct filtering *f = &job->filters[i];
+        if (f->step >= over)
+            continue;
+        if (!f->finished || f->owed > 1)
+            wrong(job->world, "step %u is done, but its filter has %llu bytes", f->step,
+                  (unsigned long long)f->owed / 2);
+        if (f->sends && sim_sent(job->world->sim, job->own_socket) != f->out)
+            wrong(job->world, "a filter put out all until %llu, and %llu were sent", (unsigned long long)f->out,
+                  (unsigned long long)sim_sent(job->world->sim, job->own_socket));
+        job->world->totals->extras[FILTERED_TO_THE_END]++;
+    }
+}
+
+/* The library's memory, lent until the next wait. */
+static void check_loaded(const struct job *job, const struct errand_event *event)
+{
+    if (!event->data)
+        return;
+    if (event->error || !job->loads)
+        wrong(job->world, "memory of the library's, and nobody asked");
+    if (memcmp(event->data, sim_pattern(job->world->sim, 0), job->account.loaded) != 0)
+        wrong(job->world, "wrong bytes are loaded");
+    job->world->totals->extras[LOADS_READ]++;
+}
+
+static bool has_loaded(const struct job *job)
+{
+    for (unsigned i = 0; i < job->steps; i++)
+        if (job->kinds[i] == ERRAND_STEP_LOAD && !job->maybe[i])
+            return true;
+    return false;
+}
+
+/* It moves no more than a piece ahead of its time. */
+static void check_rate(struct world *world, const struct job *job)
+{
+    uint64_t time = (uint64_t)(sim_now(world->sim) - job->begun), piece = job->rate / 16 + 1024;
+    if (job->rate && (double)job->account.peers > (double)job->rate * (double)time / 1e9 + (double)piece + 64)
+        wrong(world, "%llu bytes in %llu ns, at %llu a second", (unsigned long long)job->account.peers,
+              (unsigned long long)time, (unsigned long long)job->rate);
 }
 
 static void check_part(struct world *world, const struct part *part)
@@ -148,12 +176,15 @@ void forget_job(struct job *job)
 static void check_time(struct world *world, const struct job *job, int error)
 {
     int64_t now = sim_now(world->sim);
-    if (!job->has_work && job->due && now > job->due + SLACK)
+    int64_t held = job->resumed_at; /* an await step that was told to stop has all the time it wants, until then */
+    if (job->stopping)
+        return;
+    if (!job->has_work && job->due && now > job->due + SLACK && now > held + SLACK)
         wrong(world, "a deadline has passed %lld ns ago", (long long)(now - job->due));
     int64_t since = job->begun > job->account.progressed ? job->begun : job->account.progressed;
-    if (!job->has_work && !job->waits && job->stall && now > since + job->stall + SLACK)
+    if (!job->has_work && !job->waits && job->stall && now > since + job->stall + SLACK && now > held + SLACK)
         wrong(world, "nothing has moved for %lld ns", (long long)(now - since));
-    if (!job->has_work && job->cancelled && now > job->cancelled_at + SLACK)
+    if (!job->has_work && job->cancelled && now > job->cancelled_at + SLACK && now > held + SLACK)
         wrong(world, "it was cancelled %lld ns ago", (long long)(now - job->cancelled_at));
     if (error == -ETIMEDOUT && !was_given(job, error) && !(job->due && now >= job->due) &&
         !(job->stall && now >= job->begun + job->stall))
@@ -194,9 +225,15 @@ void check_event(struct world *world, const struct errand_event *event)
         wrong(world, "an event, but %u operations are under way", job->account.in_flight);
     check_error(world, job, event);
     check_time(world, job, event->error);
-    if (event->bytes != job->account.bytes)
-        wrong(world, "the event (%s at %d) tells of %llu bytes, but there were %llu", errand_error_name(event->error),
-              event->step, (unsigned long long)event->bytes, (unsigned long long)job->account.bytes);
+    int over = event->error ? event->step : job->steps;
+    check_tokens(world, job, event);
+    check_expected(job, over);
+    check_like(job, over);
+    check_filters(job, over);
+    check_rate(world, job);
+    check_loaded(job, event);
+    if (event->error == 0 && has_loaded(job) && !event->data)
+        wrong(world, "nothing was loaded");
     if (event->fd >= 0) {
         if (event->error || !job->hands_over)
             wrong(world, "descriptor %d is handed over, and nobody asked", event->fd);

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 static void put_name(char *text, unsigned name)
 {
@@ -19,31 +20,61 @@ static void put_name(char *text, unsigned name)
     *text = 0;
 }
 
-static int draw_place(struct world *world)
+/* A name in the directory. What is free or taken now is so, as a rule, when the step's turn comes. */
+static unsigned draw_name(struct world *world, unsigned directory, enum wanted wanted)
 {
-    unsigned which = upto(world, 16);
-    return which < 11 ? world->roots[upto(world, SIM_DIRECTORIES)] : world->directories[upto(world, SIM_DIRECTORIES)];
+    unsigned name = wanted == A_SYMLINK ? 7 + 16 * upto(world, 2) : upto(world, STABLE_NAMES);
+    if (wanted == STABLE && sim_kind(world->sim, directory, name) == 0 && !one_in(world, 8))
+        name = 0;
+    if (wanted == STABLE || wanted == A_SYMLINK)
+        return name;
+    for (unsigned tries = 0; tries < 12; tries++) {
+        name = STABLE_NAMES + upto(world, SIM_NAMES - STABLE_NAMES);
+        unsigned kind = sim_kind(world->sim, directory, name);
+        if (wanted == CHANGING || (wanted == FREE && kind == 0) || (wanted == A_DIRECTORY && kind == S_IFDIR) ||
+            (wanted == A_FILE && kind != 0 && kind != S_IFDIR))
+            break;
+    }
+    return name;
 }
 
-int draw_where(struct world *world, char *text, bool changing)
+int draw_where_in(struct world *world, char *text, enum wanted wanted, unsigned directory)
 {
     static const char dots[] = "./././././././././././././././././././././././././././././././././././././././.";
-    unsigned name = changing ? STABLE_NAMES + upto(world, SIM_NAMES - STABLE_NAMES) : upto(world, STABLE_NAMES);
-    unsigned directory = 1 + upto(world, SIM_DIRECTORIES - 1), how = upto(world, 64);
+    unsigned name = draw_name(world, directory, wanted), how = upto(world, 64);
+    if ((how == 0 || how == 2) && !one_in(world, 3)) /* which lead nowhere */
+        how = 64;
+    if (world->crossing && one_in(world, 2))
+        how = 4 + upto(world, 8);
     int top = how % 2 ? world->directories[0] : how % 4 ? AT_FDCWD : world->roots[0];
+    int place = upto(world, 16) < 11 ? world->roots[directory] : world->directories[directory];
     if (how == 0)
-        snprintf(text, PATH_SIZE, "../d%u/n%u", directory, name); /* leads out of a root that confines */
+        snprintf(text, PATH_SIZE, "../d%u/n%u", 1 + directory % 7, name); /* leads out of a root that confines */
     else if (how == 1)
         snprintf(text, PATH_SIZE, "%s/%s/n%u", dots, dots, name); /* too long for the chain's record */
     else if (how == 2)
         snprintf(text, PATH_SIZE, one_in(world, 2) ? "n%u/x" : "x%u", name);
-    else if (how < 12)
+    else if (how < 12 && directory > 0)
         snprintf(text, PATH_SIZE, how == 3 ? "/d%u/n%u" : "d%u/n%u", directory, name);
     else
         put_name(text, name);
-    if (how >= 4 && how < 8)
+    if (how >= 4 && how < 8 && directory > 0) /* one of these may not leave its mount */
         return world->roots[SIM_DIRECTORIES + how % 2];
-    return how >= 3 && how < 12 ? top : draw_place(world);
+    return how >= 3 && how < 12 && directory > 0 ? top : place;
+}
+
+int draw_where(struct world *world, char *text, enum wanted wanted)
+{
+    world->drawn = upto(world, SIM_DIRECTORIES);
+    return draw_where_in(world, text, wanted, world->drawn);
+}
+
+void note_file(struct job *job, int step)
+{
+    if (step < 0 || job->files == FILES)
+        return;
+    job->file_in[job->files] = (uint8_t)job->world->drawn;
+    job->file[job->files++] = (uint8_t)step;
 }
 
 /* Notes a step that was appended. Returns its number. */
@@ -73,13 +104,18 @@ int draw_file(struct job *job)
 {
     struct world *world = job->world;
     if (job->files > 0 && !one_in(world, 6)) {
-        unsigned step = job->file[upto(world, job->files)];
+        unsigned at = upto(world, job->files), step = job->file[at];
+        world->drawn = job->file_in[at];
         job->bad_slot |= job->maybe[step];
         return ERRAND_SLOT((int)step);
     }
-    if (job->own_file < 0 && one_in(world, 3))
-        job->own_file = sim_file(world->sim, 1 + upto(world, SIM_DIRECTORIES - 1), upto(world, STABLE_NAMES));
-    return job->own_file >= 0 ? job->own_file : world->files[upto(world, OWN_FILES)];
+    if (job->own_file < 0 && one_in(world, 3)) {
+        job->own_file_in = (uint8_t)(1 + upto(world, SIM_DIRECTORIES - 1));
+        job->own_file = sim_file(world->sim, job->own_file_in, upto(world, STABLE_NAMES));
+    }
+    unsigned at = upto(world, OWN_FILES);
+    world->drawn = job->own_file >= 0 ? job->own_file_in : at % SIM_DIRECTORIES;
+    return job->own_file >= 0 ? job->own_file : world->files[at];
 }
 
 int draw_directory(struct job *job)
@@ -134,117 +170,6 @@ int64_t draw_result(struct job *job)
     return job->results_count ? ERRAND_RESULT(job->results[upto(job->world, job->results_count)]) : 0;
 }
 
-/* ---- peers */
-
-static int own_socket(struct job *job)
-{
-    if (job->own_socket < 0)
-        job->own_socket = sim_socket(job->world->sim, upto(job->world, 4) * 700);
-    return job->own_socket;
-}
-
-static void draw_send(struct job *job, errand_chain *chain)
-{
-    struct world *world = job->world;
-    if (!job->own_sends || own_socket(job) < 0)
-        return;
-    uint32_t length = draw_length(world);
-    noted(job,
-          errand_step_send(chain, job->own_socket, sim_pattern(world->sim, job->sent), length,
-                           one_in(world, 3) ? ERRAND_MORE : 0),
-          ERRAND_STEP_SEND);
-    job->sent += length;
-    job->least += length;
-}
-
-static void draw_sendfile(struct job *job, errand_chain *chain)
-{
-    struct world *world = job->world;
-    if (!job->own_sends || own_socket(job) < 0)
-        return;
-    uint32_t head = one_in(world, 2) ? draw_length(world) : 0;
-    int64_t offset = (int64_t)((job->sent + head) % SIM_PERIOD) + SIM_PERIOD * (int64_t)upto(world, 8);
-    unsigned how = upto(world, 8);
-    int64_t length = how == 0 && job->results_count ? draw_result(job) : how < 4 ? ERRAND_TO_END : draw_length(world);
-    unsigned flags = one_in(world, 6) ? ERRAND_EXACT : one_in(world, 4) ? ERRAND_MORE : 0;
-    job->exact |= flags == ERRAND_EXACT;
-    noted(job,
-          errand_step_sendfile(chain, job->own_socket, draw_file(job), offset, length,
-                               head ? sim_pattern(world->sim, job->sent) : NULL, head, flags),
-          ERRAND_STEP_SENDFILE);
-    job->least += head;
-    job->own_sends = false; /* how far it came only the event will tell */
-}
-
-static void draw_receive(struct job *job, errand_chain *chain)
-{
-    struct world *world = job->world;
-    if (own_socket(job) < 0)
-        return;
-    uint32_t length = upto(world, 500);
-    struct part *part = take_memory(job, length, job->own_receives ? (int)(job->received % SIM_PERIOD) : -1, false);
-    if (!part)
-        return;
-    unsigned flags = one_in(world, 4) ? ERRAND_SOME : one_in(world, 6) ? ERRAND_EXACT : 0;
-    job->exact |= flags == ERRAND_EXACT;
-    noted(job, errand_step_receive(chain, job->own_socket, part->at, length, flags), ERRAND_STEP_RECEIVE);
-    job->received += length;
-    job->own_receives = job->own_receives && flags != ERRAND_SOME;
-}
-
-static void draw_receive_file(struct job *job, errand_chain *chain)
-{
-    struct world *world = job->world;
-    if (!job->own_receives || own_socket(job) < 0)
-        return;
-    int64_t offset = (int64_t)(job->received % SIM_PERIOD) + SIM_PERIOD * (int64_t)upto(world, 8);
-    unsigned flags = one_in(world, 6) ? ERRAND_EXACT : 0;
-    job->exact |= flags == ERRAND_EXACT;
-    noted(job,
-          errand_step_receive_file(chain, job->own_socket, draw_file(job), offset,
-                                   one_in(world, 2) ? ERRAND_TO_END : upto(world, 1000), flags),
-          ERRAND_STEP_RECEIVE_FILE);
-    job->own_receives = false;
-}
-
-/* Accepts or connects, and says something there. */
-static void draw_connection(struct job *job, errand_chain *chain)
-{
-    struct world *world = job->world;
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    int step = one_in(world, 2)
-                   ? noted(job, errand_step_accept(chain, world->listener), ERRAND_STEP_ACCEPT)
-                   : noted(job, errand_step_connect(chain, -1, &address, sizeof address), ERRAND_STEP_CONNECT);
-    if (step < 0 || !one_in(world, 2))
-        return;
-    int send =
-        noted(job, errand_step_send(chain, ERRAND_SLOT(step), sim_pattern(world->sim, 0), 77, 0), ERRAND_STEP_SEND);
-    if (send >= 0)
-        job->least += 77;
-    if (one_in(world, 3)) {
-        noted(job, errand_step_close(chain, ERRAND_SLOT(step)), ERRAND_STEP_CLOSE);
-    } else if (one_in(world, 3) && !job->hands_over) {
-        noted(job, errand_step_hand_over(chain, ERRAND_SLOT(step)), ERRAND_STEP_HAND_OVER);
-        job->hands_over = true;
-    }
-}
-
-static int draw_of_peers(struct job *job, errand_chain *chain, unsigned kind)
-{
-    struct world *world = job->world;
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    bool fresh = job->own_socket < 0;
-    if (fresh && kind == ERRAND_STEP_CONNECT)
-        job->own_socket = sim_socket(world->sim, 0);
-    if (own_socket(job) < 0 || (kind == ERRAND_STEP_CONNECT && !fresh && !one_in(world, 6)))
-        return -EMFILE;
-    switch (kind) {
-    case ERRAND_STEP_SHUTDOWN: job->own_sends = false; return errand_step_shutdown(chain, job->own_socket, SHUT_WR);
-    case ERRAND_STEP_CONNECT: return errand_step_connect(chain, job->own_socket, &address, sizeof address);
-    default: return errand_step_poll(chain, job->own_socket, one_in(world, 2) ? POLLIN : POLLOUT);
-    }
-}
-
 /* ---- call steps */
 
 static void draw_steps(struct job *job, errand_chain *chain, unsigned count);
@@ -255,6 +180,10 @@ static void forget_following(struct job *job, int last)
     job->drops = true;
     job->steps = (uint8_t)(last + 1);
     job->own_sends = job->own_receives = false;
+    if (job->like.step > last)
+        job->like = (struct likeness){.step = -1};
+    while (job->filters_count > 0 && job->filters[job->filters_count - 1].step > last)
+        job->filters_count--;
     while (job->files > 0 && job->file[job->files - 1] > last)
         job->files--;
     while (job->directories > 0 && job->directory[job->directories - 1] > last)
@@ -268,12 +197,12 @@ static int call(errand_chain *chain, void *context)
     struct job *job = context;
     struct world *world = job->world;
     int step = 0;
-    if (job->account.ended)
-        wrong(world, "a call step runs after its chain's event");
+    check_now(job, "a call step runs");
     while (step < job->steps && errand_chain_result(chain, step) != -EINPROGRESS)
         step++;
     if (step == job->steps || job->kinds[step] != ERRAND_STEP_CALL)
         wrong(world, "a call step runs, but step %d, %s, has no result", step, errand_step_name(job->kinds[step]));
+    check_results(job, chain, step);
     switch (upto(world, 20)) {
     case 0:
         errand_chain_drop_following(chain);
@@ -283,7 +212,7 @@ static int call(errand_chain *chain, void *context)
         return 0;
     case 1:
     case 2: draw_steps(job, chain, 1 + upto(world, 3)); return 0;
-    case 3: job->own_error = !world->calm; return world->calm ? 0 : OWN_ERROR;
+    case 3: job->own_error |= !world->calm; return world->calm ? 0 : OWN_ERROR;
     case 4: {
         struct job *other = &world->memory->jobs[upto(world, JOBS)];
         if (other->live && !other->cancelled) {
@@ -313,6 +242,8 @@ static void draw_one(struct job *job, errand_chain *chain, unsigned kind)
     case ERRAND_STEP_READ:
         if (one_in(world, 4))
             draw_read_file(job, chain);
+        else if (one_in(world, 6))
+            draw_direct(job, chain);
         else
             draw_read(job, chain, draw_file(job));
         return;
@@ -324,6 +255,13 @@ static void draw_one(struct job *job, errand_chain *chain, unsigned kind)
     case ERRAND_STEP_HAND_OVER: draw_hand_over(job, chain); return;
     case ERRAND_STEP_WRITE: draw_write(job, chain); return;
     case ERRAND_STEP_COPY: draw_copy(job, chain); return;
+    case ERRAND_STEP_LOAD: draw_load(job, chain); return;
+    case ERRAND_STEP_COPY_METADATA: draw_metadata(job, chain); return;
+    case ERRAND_STEP_AWAIT:
+        job->never_resumed |= one_in(world, 64);
+        perhaps_optional(job, chain,
+                         noted(job, errand_step_await(chain, one_in(world, 2) ? draw_stop : NULL, job), kind));
+        return;
     case ERRAND_STEP_ACCEPT: draw_connection(job, chain); return;
     case ERRAND_STEP_CALL: noted(job, errand_step_call(chain, call, job), kind); return;
     case ERRAND_STEP_SLEEP:
@@ -335,6 +273,7 @@ static void draw_one(struct job *job, errand_chain *chain, unsigned kind)
         perhaps_optional(job, chain, noted(job, errand_step_work(chain, draw_work, job), kind));
         return;
     case ERRAND_STEP_LIST:
+        job->may_pause |= one_in(world, 4) && job->tokens_count == 0;
         if (job->directories == 0 && one_in(world, 2))
             draw_open_directory(job, chain);
         perhaps_optional(job, chain, noted(job, errand_step_list(chain, draw_directory(job), draw_entry, job), kind));
@@ -350,6 +289,7 @@ static void draw_one(struct job *job, errand_chain *chain, unsigned kind)
     case ERRAND_STEP_RENAME:
     case ERRAND_STEP_LINK:
     case ERRAND_STEP_LINK_FILE:
+    case ERRAND_STEP_REPLACE:
     case ERRAND_STEP_SYMLINK:
     case ERRAND_STEP_READ_LINK:
     case ERRAND_STEP_UNLINK:
@@ -375,6 +315,10 @@ static void draw_steps(struct job *job, errand_chain *chain, unsigned count)
     for (unsigned tries = 0; job->steps < end && tries < 2 * count && !job->sticky_error; tries++) {
         if (job->files == 0 && one_in(job->world, 2))
             draw_one(job, chain, ERRAND_STEP_OPEN);
+        else if (job->world->crossing && one_in(job->world, 2))
+            draw_one(job, chain, one_in(job->world, 2) ? ERRAND_STEP_READ_LINK : ERRAND_STEP_RENAME);
+        else if (one_in(job->world, 10)) /* or soon no name would be free */
+            draw_one(job, chain, one_in(job->world, 4) ? ERRAND_STEP_RMDIR : ERRAND_STEP_UNLINK);
         else
             draw_one(job, chain, 1 + upto(job->world, KINDS - 1));
     }
@@ -387,7 +331,7 @@ void draw_chain(struct job *job, errand_chain *chain)
     if (sort == 0)
         draw_read_file(job, chain);
     if (sort != 0 || one_in(world, 4))
-        draw_steps(job, chain, 4 + upto(world, 6));
+        draw_steps(job, chain, 5 + upto(world, 9));
     if (one_in(world, 6) && job->files > 0)
         draw_hand_over(job, chain);
     if (job->steps == 0)

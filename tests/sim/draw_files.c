@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Draws steps of files and of names. */
+/* Draws steps of files. */
 #include "draw.h"
 
 #include <errno.h>
@@ -16,11 +16,16 @@ void draw_open(struct job *job, errand_chain *chain)
     struct world *world = job->world;
     char path[PATH_SIZE];
     int how = flags[upto(world, sizeof flags / sizeof *flags)];
-    int at = draw_where(world, path, how & O_CREAT);
-    bool temporary = (how & O_TMPFILE) == O_TMPFILE;
-    int step = noted(job, errand_step_open(chain, at, temporary ? "." : path, how, 0644), ERRAND_STEP_OPEN);
-    if (step >= 0 && job->files < 4)
-        job->file[job->files++] = (uint8_t)step;
+    int at = draw_where(world, path, how & O_EXCL ? FREE : how & O_CREAT ? CHANGING : STABLE);
+    bool temporary = (how & O_TMPFILE) == O_TMPFILE, like = (temporary || (how & O_CREAT)) && one_in(world, 3);
+    const char *what = temporary ? "." : path;
+    unsigned directory = world->drawn;
+    int step = noted(job,
+                     like ? errand_step_open_like(chain, at, what, how, draw_file(job))
+                          : errand_step_open(chain, at, what, how, 0644),
+                     ERRAND_STEP_OPEN);
+    world->drawn = directory;
+    note_file(job, step);
     perhaps_optional(job, chain, step);
 }
 
@@ -41,18 +46,26 @@ void draw_open_first(struct job *job, errand_chain *chain)
     unsigned count = 1 + upto(job->world, 4);
     int at = 0;
     for (unsigned i = 0; i < count; i++, paths[i - 1] = text[i - 1])
-        at = draw_where(job->world, text[i], one_in(job->world, 4));
+        at = draw_where(job->world, text[i], one_in(job->world, 4) ? CHANGING : STABLE);
     int step = noted(job, errand_step_open_first(chain, at, paths, count, O_RDONLY), ERRAND_STEP_OPEN);
-    if (step >= 0 && job->files < 4)
-        job->file[job->files++] = (uint8_t)step;
+    note_file(job, step);
     perhaps_optional(job, chain, step);
 }
 
 void draw_stat(struct job *job, errand_chain *chain)
 {
     struct part *part = one_in(job->world, 3) ? NULL : take_memory(job, sizeof(struct errand_stat), -1, true);
-    int step = noted(job, errand_step_stat(chain, draw_file(job), part ? (struct errand_stat *)(void *)part->at : NULL),
-                     ERRAND_STEP_STAT);
+    struct errand_stat *out = part ? (struct errand_stat *)(void *)part->at : NULL;
+    unsigned expected = one_in(job->world, 3) ? 1 + upto(job->world, 3) : 0;
+    int file = draw_file(job);
+    int step =
+        noted(job, expected ? errand_step_expect(chain, file, expected, out) : errand_step_stat(chain, file, out),
+              ERRAND_STEP_STAT);
+    job->expects |= expected != 0;
+    if (part && step >= 0) {
+        part->step = (uint8_t)step;
+        part->expected = (uint8_t)expected;
+    }
     if (step >= 0 && job->results_count < 2)
         job->results[job->results_count++] = step;
     perhaps_optional(job, chain, step);
@@ -144,23 +157,96 @@ void draw_copy(struct job *job, errand_chain *chain)
         noted(job, errand_step_copy(chain, draw_file(job), to, draw_file(job), from, length, flags), ERRAND_STEP_COPY));
 }
 
+void draw_load(struct job *job, errand_chain *chain)
+{
+    if (job->loads) /* one in a chain */
+        return;
+    job->loads = true;
+    perhaps_optional(
+        job, chain,
+        noted(job, errand_step_load(chain, draw_file(job), 100 + upto(job->world, 700000)), ERRAND_STEP_LOAD));
+}
+
+/* What nobody else can come at is made like another file, and must be like it. */
+static void draw_like(struct job *job, errand_chain *chain)
+{
+    struct world *world = job->world;
+    char path[PATH_SIZE];
+    int from = draw_file(job), at = draw_where(world, path, STABLE);
+    unsigned directory = world->drawn;
+    struct part *first = take_memory(job, sizeof(struct errand_stat), -1, true);
+    struct part *second = take_memory(job, sizeof(struct errand_stat), -1, true);
+    if (!first || !second || job->like.to || job->steps + 4 > STEPS - 6)
+        return;
+    struct errand_stat *found = (struct errand_stat *)(void *)first->at, *made = (void *)second->at;
+    first->step = (uint8_t)noted(job, errand_step_stat(chain, from, found), ERRAND_STEP_STAT);
+    int to = noted(job,
+                   one_in(world, 2) ? errand_step_open_like(chain, at, ".", O_TMPFILE | O_WRONLY, from)
+                                    : errand_step_open(chain, at, ".", O_TMPFILE | O_WRONLY, 0640),
+                   ERRAND_STEP_OPEN);
+    noted(job, errand_step_copy_metadata(chain, ERRAND_SLOT(to), from, 15), ERRAND_STEP_COPY_METADATA);
+    int last = noted(job, errand_step_stat(chain, ERRAND_SLOT(to), made), ERRAND_STEP_STAT);
+    if (last < 0)
+        return;
+    second->step = (uint8_t)last;
+    job->like = (struct likeness){found, made, (int8_t)last};
+    world->drawn = directory;
+    note_file(job, to);
+}
+
+void draw_metadata(struct job *job, errand_chain *chain)
+{
+    if (one_in(job->world, 2)) {
+        draw_like(job, chain);
+        return;
+    }
+    int to = draw_file(job);
+    perhaps_optional(job, chain,
+                     noted(job, errand_step_copy_metadata(chain, to, draw_file(job), 1 + upto(job->world, 15)),
+                           ERRAND_STEP_COPY_METADATA));
+}
+
+/* Past the page cache: by a worker, into memory that is aligned. */
+void draw_direct(struct job *job, errand_chain *chain)
+{
+    struct world *world = job->world;
+    char path[PATH_SIZE];
+    int at = draw_where(world, path, STABLE);
+    int64_t offset = 512 * (int64_t)upto(world, 12);
+    struct part *part =
+        take_memory(job, 512 * (1 + upto(world, one_in(world, 4) ? 600 : 3)), (int)(offset % SIM_PERIOD), false);
+    if (!part)
+        return;
+    int step = noted(job, errand_step_open(chain, at, path, O_RDONLY | O_DIRECT, 0), ERRAND_STEP_OPEN);
+    if (step < 0)
+        return;
+    noted(job, errand_step_read(chain, ERRAND_SLOT(step), part->at, part->length, offset, 0), ERRAND_STEP_READ);
+    if (one_in(world, 2))
+        noted(job, errand_step_close(chain, ERRAND_SLOT(step)), ERRAND_STEP_CLOSE);
+    world->totals->extras[DIRECT_READS]++;
+}
+
 int draw_entry(errand_chain *chain, const struct errand_entry *what, void *context)
 {
     struct job *job = context;
     (void)chain;
+    check_now(job, "a list tells of an entry");
     if (what->name[0] != 'n')
         wrong(job->world, "a list tells of %s", what->name);
     unsigned lot = upto(job->world, job->world->calm ? 4096 : 256);
     if (lot == 0)
         job->own_error = true;
+    if (lot < 6 && lot > 1 && job->may_pause) {
+        job->world->totals->extras[PAUSES]++;
+        return ERRAND_PAUSE;
+    }
     return lot == 0 ? OWN_ERROR : lot == 1;
 }
 
 int64_t draw_work(void *context)
 {
     struct job *job = context;
-    if (job->account.ended)
-        wrong(job->world, "a function is called after its chain's event");
+    check_now(job, "a function is called");
     if (!one_in(job->world, job->world->calm ? 256 : 16))
         return 5;
     job->own_error = true;
@@ -192,34 +278,5 @@ int draw_of_file(struct job *job, errand_chain *chain, unsigned kind)
         return part ? errand_step_list_attributes(chain, file, (char *)part->at, part->length) : -ENOMEM;
     }
     default: return errand_step_remove_attribute(chain, file, "user.a");
-    }
-}
-
-int draw_of_names(struct job *job, errand_chain *chain, unsigned kind)
-{
-    struct world *world = job->world;
-    char path[PATH_SIZE], other[PATH_SIZE];
-    bool stable = kind == ERRAND_STEP_LINK || kind == ERRAND_STEP_READ_LINK;
-    int at = draw_where(world, path, !stable || one_in(world, 4));
-    int to = kind == ERRAND_STEP_RENAME && !one_in(world, 4) ? at : 0;
-    if (kind == ERRAND_STEP_READ_LINK && !one_in(world, 4))
-        memcpy(path, "n7", 3); /* which is one */
-    if (kind == ERRAND_STEP_RENAME || kind == ERRAND_STEP_LINK) {
-        int place = draw_where(world, other, true);
-        to = to ? to : place;
-    }
-    switch (kind) {
-    case ERRAND_STEP_RENAME: return errand_step_rename(chain, at, path, to, other, one_in(world, 4));
-    case ERRAND_STEP_LINK: return errand_step_link(chain, at, path, to, other);
-    case ERRAND_STEP_LINK_FILE: return errand_step_link_file(chain, draw_file(job), at, path);
-    case ERRAND_STEP_SYMLINK: return errand_step_symlink(chain, "n7", at, path);
-    case ERRAND_STEP_READ_LINK: {
-        struct part *part = take_memory(job, 16, 0, false);
-        return part ? errand_step_read_link(chain, at, path, (char *)part->at, 16) : -ENOMEM;
-    }
-    case ERRAND_STEP_UNLINK: return errand_step_unlink(chain, at, path);
-    case ERRAND_STEP_MKDIR: return errand_step_mkdir(chain, at, path, 0755);
-    case ERRAND_STEP_RMDIR: return errand_step_rmdir(chain, at, path);
-    default: return errand_step_mknod(chain, at, path, S_IFREG | 0600, 0);
     }
 }

@@ -8,7 +8,7 @@
 
 #define OF_NAMES EACCES, EIO, ENOMEM, ENOSPC, EROFS, EDQUOT, EPERM, ESTALE
 
-static const uint8_t of_steps[ERRAND_STEP_WORK + 1][ERRORS] = {
+static const uint8_t of_steps[ERRAND_STEP_AWAIT + 1][ERRORS] = {
     [ERRAND_STEP_OPEN] = {EACCES, EMFILE, ENFILE, ENOMEM, ELOOP, EIO, ENOENT, ETXTBSY},
     [ERRAND_STEP_STAT] = {EACCES, ENOMEM, EOVERFLOW, EIO, ESTALE},
     [ERRAND_STEP_READ] = {EIO, EISDIR, EINVAL, ENOMEM, ESTALE},
@@ -35,6 +35,8 @@ static const uint8_t of_steps[ERRAND_STEP_WORK + 1][ERRORS] = {
     [ERRAND_STEP_MKDIR] = {OF_NAMES},
     [ERRAND_STEP_RMDIR] = {EBUSY, ENOTEMPTY, EACCES, EROFS, EPERM, ENOMEM},
     [ERRAND_STEP_MKNOD] = {OF_NAMES},
+    [ERRAND_STEP_REPLACE] = {OF_NAMES},
+    [ERRAND_STEP_COPY_METADATA] = {EIO, EPERM, EROFS, ENOSPC, EDQUOT, E2BIG, EOPNOTSUPP, ENOMEM},
 };
 
 /* Of operations; what they say of themselves when they would have waited is not here. */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define SECTOR 512 /* what direct reads must be aligned to */
+
 static const int64_t sizes[] = {0, 1, 100, 4096, 5000, 8192, 20000, 70000, 140000, 300000, 600000};
 
 static void fds_make(struct sim *sim)
@@ -28,6 +30,8 @@ void files_make(struct sim *sim)
         sim->inodes[inode].directory = (uint8_t)(directory + 1);
         sim->inodes[inode].links = 2;
     }
+    if (sim->options.scene)
+        return;
     for (unsigned directory = 0; directory < SIM_DIRECTORIES; directory++) {
         for (unsigned name = 0; name < SIM_NAMES; name += 1 + (name % 16 == 15 || (name > 40 && name % 2))) {
             int inode = inode_new(sim,
@@ -81,9 +85,17 @@ int fd_duplicate(struct sim *sim, int fd)
     if (!old)
         return -EBADF;
     int new = fd_new(sim, old->object, old->inode);
-    if (new >= 0)
+    if (new >= 0) {
         sim->fds[new].path_only = old->path_only;
+        sim->fds[new].direct = old->direct;
+        sim->fds[new].access = old->access;
+    }
     return new;
+}
+
+bool fd_allows(const struct sim *sim, int fd, int access)
+{
+    return !sim->options.scene || sim->fds[fd].access == O_RDWR || sim->fds[fd].access == access;
 }
 
 static void fd_release(struct sim *sim, int fd)
@@ -137,8 +149,10 @@ int inode_new(struct sim *sim, unsigned mode, unsigned device)
     if (sim->free_inodes_count == 0)
         return -ENOSPC;
     unsigned inode = sim->free_inodes[--sim->free_inodes_count];
-    sim->inodes[inode] =
-        (struct inode){.device = (uint8_t)device, .mode = mode, .attribute = 20, .target_directory = -1};
+    sim->inodes[inode] = (struct inode){.device = (uint8_t)device,
+                                        .mode = mode,
+                                        .attribute = sim->options.scene ? UINT16_MAX : 20,
+                                        .target_directory = -1};
     return (int)inode;
 }
 
@@ -170,6 +184,7 @@ void stat_fill(const struct sim *sim, unsigned number, struct errand_stat *out)
     *out = (struct errand_stat){.bytes = (uint64_t)inode->size,
                                 .blocks = (uint64_t)(inode->size + 4095) / 4096 * 8 + inode->fragmented * 8,
                                 .modified_ns = inode->modified,
+                                .accessed_ns = inode->accessed,
                                 .device = inode->device + 1u,
                                 .inode = number,
                                 .mode = inode->mode,
@@ -188,10 +203,14 @@ int64_t file_read(struct sim *sim, int fd, void *buffer, size_t length, int64_t 
         return -EISDIR;
     if (S_ISFIFO(inode->mode))
         return -ESPIPE;
-    if (sim->fds[fd].path_only || S_ISLNK(inode->mode))
+    if (sim->fds[fd].path_only || S_ISLNK(inode->mode) || !fd_allows(sim, fd, O_RDONLY))
         return -EBADF;
     if (offset < 0)
         complain(sim, "a read at %lld", (long long)offset);
+    if (sim->fds[fd].direct && (offset % SECTOR || length % SECTOR))
+        return -EINVAL;
+    if (sim->fds[fd].direct && (uintptr_t)buffer % SECTOR)
+        complain(sim, "a direct read into memory that is not aligned");
     int64_t left = offset < inode->size ? inode->size - offset : 0;
     size_t n = (int64_t)length < left ? length : (size_t)left;
     memcpy(buffer, sim_pattern(sim, (uint64_t)offset), n);
@@ -335,6 +354,8 @@ int path_open(struct sim *sim, int dir_fd, const char *path, const struct sim_ho
     int fd = result < 0 ? result : fd_new(sim, OBJECT_INODE, number);
     if (fd >= 0) {
         sim->fds[fd].path_only = (how->flags & O_PATH) != 0;
+        sim->fds[fd].direct = (how->flags & O_DIRECT) != 0;
+        sim->fds[fd].access = how->flags & O_ACCMODE;
         if ((how->flags & O_TRUNC) && S_ISREG(inode->mode))
             inode->size = 0;
     }

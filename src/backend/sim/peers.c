@@ -3,6 +3,7 @@
 #include "backend/sim/world.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <string.h>
 
@@ -43,6 +44,8 @@ static bool try_send(struct sim *sim, struct op *op)
         op->result = -EBADF;
         return true;
     }
+    if (socket->deaf && !socket->shut_write)
+        return false;
     op->result = socket->shut_write ? -EPIPE : fails(sim, socket, op, true);
     if (op->result < 0)
         return true;
@@ -55,6 +58,12 @@ static bool try_send(struct sim *sim, struct op *op)
     socket->sent += n;
     op->result = (int64_t)n;
     return true;
+}
+
+/* The peer has sent what it had, and is still there. */
+static bool is_silent(const struct sim_fd *socket)
+{
+    return socket && socket->left == 0 && socket->stays && !socket->shut_read;
 }
 
 static int64_t arrives(struct sim *sim, struct sim_fd *socket, char *buffer, size_t length)
@@ -75,6 +84,8 @@ static int64_t arrives(struct sim *sim, struct sim_fd *socket, char *buffer, siz
 static bool try_receive(struct sim *sim, struct op *op)
 {
     struct sim_fd *socket = stream_of(sim, op->socket, "a receive");
+    if (is_silent(socket))
+        return false;
     op->result = socket ? fails(sim, socket, op, false) : -EBADF;
     if (op->result == 0)
         op->result = arrives(sim, socket, op->buffer, op->length);
@@ -85,6 +96,8 @@ static bool try_receive_any(struct sim *sim, struct op *op)
 {
     struct sim_fd *socket = stream_of(sim, op->socket, "a receive");
     op->buffer = NULL;
+    if (is_silent(socket))
+        return false;
     op->result = socket ? fails(sim, socket, op, false) : -EBADF;
     if (op->result < 0)
         return true;
@@ -103,8 +116,11 @@ static bool try_receive_any(struct sim *sim, struct op *op)
 
 static bool try_accept(struct sim *sim, struct op *op)
 {
-    const struct sim_fd *listener = fd_of(sim, op->socket, "an accept");
-    op->result = listener ? 0 : -EBADF;
+    struct sim_fd *listener = fd_of(sim, op->socket, "an accept");
+    bool counts = sim->options.scene && listener && listener->object == OBJECT_LISTENER;
+    op->result = !listener ? -EBADF : listener->object == OBJECT_LISTENER ? 0 : -EINVAL;
+    if (counts && listener->left == 0)
+        return false;
     if (chance(sim, sim->options.fault_chance))
         op->result = fault_of_op(sim, OP_ACCEPT);
     if (op->result < 0)
@@ -112,7 +128,9 @@ static bool try_accept(struct sim *sim, struct op *op)
     op->result = fd_new(sim, OBJECT_SOCKET, 0);
     if (op->result >= 0) {
         sim->fds[op->result].connected = true;
-        sim->fds[op->result].left = below(sim, 3000);
+        sim->fds[op->result].left = counts ? listener->received : below(sim, 3000);
+        sim->fds[op->result].stays = counts && listener->stays;
+        listener->left -= counts;
     }
     return true;
 }
@@ -124,6 +142,16 @@ void peer_connect_end(struct sim *sim, struct op *op, int64_t result)
         fd_close(sim, op->socket);
 }
 
+/* Scenes have an address at which nobody listens. */
+static bool is_refused(const struct sim *sim, const struct op *op)
+{
+    struct sockaddr_in address;
+    if (!sim->options.scene || op->length < sizeof address)
+        return false;
+    memcpy(&address, op->data, sizeof address);
+    return ntohs(address.sin_port) == SIM_REFUSED_PORT;
+}
+
 static bool try_connect(struct sim *sim, struct op *op)
 {
     struct sim_fd *socket = stream_of(sim, op->socket, "a connect");
@@ -132,9 +160,12 @@ static bool try_connect(struct sim *sim, struct op *op)
         result = -EISCONN;
     else if (chance(sim, sim->options.fault_chance))
         result = fault_of_op(sim, OP_CONNECT);
+    else if (is_refused(sim, op))
+        result = -ECONNREFUSED;
     if (result == 0) {
         socket->connected = true;
-        socket->left = op->fd ? below(sim, 3000) : socket->left;
+        socket->stays = sim->options.scene;
+        socket->left = op->fd && !sim->options.scene ? below(sim, 3000) : socket->left;
     }
     peer_connect_end(sim, op, result);
     return true;
@@ -142,8 +173,12 @@ static bool try_connect(struct sim *sim, struct op *op)
 
 static bool try_poll(struct sim *sim, struct op *op)
 {
-    const struct sim_fd *socket = fd_of(sim, op->socket, "a poll");
-    op->result = socket ? (int64_t)(op->flags & (POLLIN | POLLOUT)) : -EBADF;
+    bool real = op->socket >= 0 && op->socket < FIRST_FD;
+    const struct sim_fd *socket = real ? NULL : fd_of(sim, op->socket, "a poll");
+    uint32_t ready = POLLIN | POLLOUT;
+    if (socket && sim->options.scene) /* of a listener too: a connection that waits */
+        ready = (is_silent(socket) ? 0 : POLLIN) | (socket->deaf ? 0 : POLLOUT);
+    op->result = real || socket ? (int64_t)(op->flags & ready) : -EBADF;
     if (chance(sim, sim->options.fault_chance))
         op->result = chance(sim, 32768) ? fault_of_op(sim, OP_POLL) : POLLERR | POLLHUP;
     return op->result != 0;
@@ -172,7 +207,7 @@ int64_t peer_sendfile(struct sim *sim, struct op *op)
         return -EINVAL; /* not for this socket or file: read and send */
     if (chance(sim, 6000))
         return -ENODATA; /* not resident */
-    if (chance(sim, 10000))
+    if (socket->deaf || chance(sim, 10000))
         return -EAGAIN; /* the socket is full */
     int64_t result = socket->shut_write ? -EPIPE : fails(sim, socket, op, true);
     if (result < 0)

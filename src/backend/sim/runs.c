@@ -34,27 +34,18 @@ static int64_t due_of_call(struct sim *sim, const struct file_run *run)
     return from + 1000 + (int64_t)below(sim, device > 4 ? 400000 : 20000);
 }
 
-static int begin(struct sim *sim, struct file_run *run)
+/* What cannot be duplicated is an errno from then on: the first call that needs it fails. */
+static void begin(struct sim *sim, struct file_run *run)
 {
-    int error = 0;
     if (run->begun)
-        return 0;
+        return;
     run->begun = true;
-    for (unsigned i = 0; i < run->file_count; i++) {
-        if (!run->files[i].borrowed)
-            continue;
-        run->files[i].fd = fd_duplicate(sim, run->files[i].fd);
-        if (run->files[i].fd < 0)
-            error = run->files[i].fd;
-    }
-    for (unsigned i = 0; i < run->place_count; i++) {
-        if (!run->places[i].borrowed)
-            continue;
-        run->places[i].dir_fd = fd_duplicate(sim, run->places[i].dir_fd);
-        if (run->places[i].dir_fd < 0)
-            error = run->places[i].dir_fd;
-    }
-    return error;
+    for (unsigned i = 0; i < run->file_count; i++)
+        if (run->files[i].borrowed)
+            run->files[i].fd = fd_duplicate(sim, run->files[i].fd);
+    for (unsigned i = 0; i < run->place_count; i++)
+        if (run->places[i].borrowed)
+            run->places[i].dir_fd = fd_duplicate(sim, run->places[i].dir_fd);
 }
 
 static void grant_buffer(struct sim *sim, struct file_run *run)
@@ -69,6 +60,7 @@ static void grant_buffer(struct sim *sim, struct file_run *run)
         if ((size_t)call->length <= run->buffer_size - run->lead)
             return;
         call->length = (int64_t)(run->buffer_size - run->lead);
+        call->fits = false;
         run->count = (uint8_t)(i + 1);
     }
 }
@@ -76,7 +68,7 @@ static void grant_buffer(struct sim *sim, struct file_run *run)
 static void start(struct sim *sim, struct lane *lane, struct file_run *run)
 {
     run->state = RUN_RUNNING;
-    run->error = begin(sim, run);
+    begin(sim, run);
     grant_buffer(sim, run);
     lane->active++;
     sim->waiting--;
@@ -170,8 +162,10 @@ static void tell_account(struct file_run *run)
         unsigned of = chain->steps[call->step].kind;
         if (call->kind != ERRAND_STEP_CLOSE)
             account->last_step = call->step;
-        if (call->kind == ERRAND_STEP_WRITE || (call->kind == ERRAND_STEP_READ && of == ERRAND_STEP_READ))
+        if (call->kind == ERRAND_STEP_WRITE || (call->kind == ERRAND_STEP_READ && of != ERRAND_STEP_SENDFILE))
             account->bytes += run->moved; /* with an error, too */
+        if (call->kind == ERRAND_STEP_READ && of == ERRAND_STEP_LOAD)
+            account->loaded += run->moved;
         if (call->kind == ERRAND_STEP_COPY && !failed && call->result > 0)
             account->bytes += (uint64_t)call->result;
     }
@@ -225,9 +219,8 @@ static bool perform(struct sim *sim, struct file_run *run, bool *crossed)
         return false;
     }
     run->done++;
-    bool cut =
-        call->kind == ERRAND_STEP_COPY ? !call->ended : call->kind == ERRAND_STEP_READ && (call->flags & ERRAND_EXACT);
-    bool piece = cut && result >= 0 && result < call->length;
+    bool piece =
+        call->kind == ERRAND_STEP_COPY && result >= 0 && !call->ended && (call->whole || result < call->length);
     return !piece && run->done < run->count;
 }
 

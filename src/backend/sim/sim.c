@@ -44,7 +44,8 @@ static void begins(struct sim *sim, struct op *op)
         return;
     if (account->ended)
         complain(sim, "an operation of a chain that has had its event");
-    account->in_flight++;
+    if (account->in_flight++)
+        complain(sim, "a chain has two operations under way");
 }
 
 /* What the chain's event has to tell of it; runs are counted in runs.c. */
@@ -64,8 +65,12 @@ static void ends(const struct sim *sim, struct op *op)
         note_error(account, op->open_result);
     if (op->result <= 0)
         return;
+    if (op->kind == OP_SEND || op->kind == OP_SENDFILE || op->kind == OP_RECEIVE)
+        account->peers += (uint64_t)op->result;
+    if (op->kind == OP_READ && of == ERRAND_STEP_LOAD)
+        account->loaded += (uint64_t)op->result;
     if (op->kind == OP_SEND || op->kind == OP_SENDFILE || (op->kind == OP_RECEIVE && of == ERRAND_STEP_RECEIVE) ||
-        (op->kind == OP_READ && of == ERRAND_STEP_READ))
+        (op->kind == OP_READ && of != ERRAND_STEP_SENDFILE))
         account->bytes += (uint64_t)op->result;
 }
 
@@ -113,7 +118,7 @@ static void peer_comes(struct sim *sim, struct pending *pending)
     give_back(sim, op);
 }
 
-static void let_come(struct sim *sim)
+void let_come(struct sim *sim)
 {
     while (heap_due(&sim->heap) <= sim->now) {
         struct pending *pending = container_of(sim->heap.nodes[0], struct pending, timer);
@@ -171,6 +176,7 @@ static void wait_for(struct backend *backend, int64_t timeout_ns)
 {
     struct sim *sim = of(backend);
     bool deferred = !list_is_empty(&sim->deferred);
+    sim->now += (int64_t)below(sim, 1000); /* entering the kernel takes its time */
     perform_deferred(sim);
     let_come(sim);
     if (deferred || timeout_ns == 0 || !list_is_empty(&sim->done))
@@ -179,8 +185,11 @@ static void wait_for(struct backend *backend, int64_t timeout_ns)
     int64_t due = heap_due(&sim->heap);
     if (due >= NEVER && timeout_ns < 0)
         complain(sim, "the queue waits for ever for nothing");
-    sim->now = due < until ? due : until;
-    let_come(sim);
+    do { /* what nobody waits for does not end it; now and then a signal does */
+        due = heap_due(&sim->heap);
+        sim->now = due < until ? due : until;
+        let_come(sim);
+    } while (list_is_empty(&sim->done) && sim->now < until && !chance(sim, 256));
 }
 
 /* The time to leave as it is. Grace is given in virtual time. */
@@ -219,10 +228,13 @@ static bool submit_peer(struct sim *sim, struct op *op)
     }
     if (op->kind == OP_SEND && op->close_first >= 0)
         fd_close(sim, op->close_first);
-    if (!sim->options.defers && (op->kind == OP_SEND || op->kind == OP_RECEIVE) && chance(sim, 40000))
-        return peer_try(sim, op);
+    if (!sim->options.defers && (op->kind == OP_SEND || op->kind == OP_RECEIVE) && chance(sim, 40000) &&
+        peer_try(sim, op))
+        return true;
     int64_t wait = 500 + (int64_t)below(sim, chance(sim, 50000) ? 5000 : 1000000);
-    struct pending *pending = pend(sim, chance(sim, sim->options.never_chance) ? NEVER : sim->now + wait);
+    bool real = op->kind == OP_POLL && op->socket < FIRST_FD;
+    bool never = chance(sim, sim->options.never_chance) && !real;
+    struct pending *pending = pend(sim, never ? NEVER : sim->now + wait);
     pending->op = op;
     op->serial = (uint32_t)(pending - sim->pending);
     return false;
@@ -272,7 +284,8 @@ static void cancel(struct backend *backend, struct op *op)
 
 static void forget(struct backend *backend, int fd)
 {
-    fd_of(of(backend), fd, "forgetting");
+    if (fd >= FIRST_FD)
+        fd_of(of(backend), fd, "forgetting");
 }
 
 static struct op *next(struct backend *backend)
@@ -406,83 +419,4 @@ void sim_install(struct sim *sim)
 {
     installed = sim;
     backend_installed = sim ? &ops : NULL;
-}
-
-const char *sim_pattern(const struct sim *sim, uint64_t offset)
-{
-    return sim->pattern + offset % SIM_PERIOD;
-}
-
-static int tests_own(struct sim *sim, int fd)
-{
-    if (fd < 0)
-        return -1;
-    sim->fds[fd].tests = true;
-    sim->library_count--;
-    return fd;
-}
-
-int sim_directory(struct sim *sim, unsigned directory)
-{
-    return tests_own(sim, fd_new(sim, OBJECT_INODE, directory));
-}
-
-int sim_file(struct sim *sim, unsigned directory, unsigned name)
-{
-    unsigned inode = sim->names[directory][name];
-    if (inode == 0 || !S_ISREG(sim->inodes[inode - 1].mode))
-        return -1;
-    return tests_own(sim, fd_new(sim, OBJECT_INODE, inode - 1));
-}
-
-int sim_socket(struct sim *sim, uint64_t to_receive)
-{
-    int fd = tests_own(sim, fd_new(sim, OBJECT_SOCKET, 0));
-    if (fd >= 0) {
-        sim->fds[fd].left = to_receive;
-        sim->fds[fd].connected = to_receive > 0;
-    }
-    return fd;
-}
-
-int sim_listener(struct sim *sim)
-{
-    return tests_own(sim, fd_new(sim, OBJECT_LISTENER, 0));
-}
-
-uint32_t sim_library_descriptors(const struct sim *sim)
-{
-    return sim->library_count;
-}
-
-int64_t sim_now(const struct sim *sim)
-{
-    return sim->now;
-}
-
-uint64_t sim_faults(const struct sim *sim)
-{
-    return sim->faults;
-}
-
-void sim_release(struct sim *sim)
-{
-    for (unsigned i = 0; i < SIM_DIRECTORIES; i++)
-        sim->hangs_until[i] = 0;
-    for (unsigned i = 0; i < PENDING; i++)
-        if (sim->pending[i].run && sim->pending[i].timer.due > sim->now + ERRAND_MILLISECOND)
-            heap_set(&sim->heap, &sim->pending[i].timer, sim->now + 1 + (int64_t)below(sim, 100000));
-}
-
-void sim_settle(struct sim *sim)
-{
-    sim->options.hang_chance = 0;
-    sim_release(sim);
-    while (sim->heap.count > 0) {
-        sim->now = heap_due(&sim->heap) > sim->now ? heap_due(&sim->heap) : sim->now;
-        let_come(sim);
-    }
-    if (sim->waiting || sim->running || sim->stuck)
-        complain(sim, "%u runs wait, %u are under way, %u are stuck, and nothing moves", sim->waiting, sim->running,
-                 sim->stuck);
 }

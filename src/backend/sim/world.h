@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The inside of a simulated world, shared by its files: files.c (names, descriptors), calls.c (the calls of a run),
- * runs.c (lanes and workers), now.c (immediate operations), peers.c (sockets), sim.c (the backend, and time). */
+/* The inside of a simulated world, shared by its files: files.c (names, descriptors), calls.c, names.c and metadata.c
+ * (the calls of a run), runs.c (lanes and workers), now.c (immediate operations), peers.c (sockets), sim.c (the
+ * backend, and time), world.c (what the test sees). */
 #ifndef BACKEND_SIM_WORLD_H
 #define BACKEND_SIM_WORLD_H
 
@@ -9,8 +10,8 @@
 #include "base/heap.h"
 #include "chain/chain.h"
 
-#define FDS         2048 /* numbers; each rests for as long as possible before it is used again */
-#define FIRST_FD    3
+#define FIRST_FD    SIM_FIRST_FD
+#define FDS         (FIRST_FD + 2048) /* numbers; each rests for as long as possible before it is used again */
 #define INODES      1024
 #define PENDING     2048
 #define LANES       64
@@ -23,12 +24,14 @@ struct sim_fd {
     uint8_t object;
     bool tests;     /* the test's, not the library's */
     bool path_only; /* O_PATH */
+    bool direct;    /* O_DIRECT */
+    uint8_t access; /* O_ACCMODE */
     uint8_t listed;
     uint16_t inode;
     uint16_t next_free;
     /* of a stream */
-    uint64_t sent, received, left;
-    bool reset, shut_write, shut_read, connected;
+    uint64_t sent, received, left; /* of a listener in a scene, left: connections that wait */
+    bool reset, shut_write, shut_read, connected, stays, deaf;
 };
 
 struct inode {
@@ -41,6 +44,7 @@ struct inode {
     int64_t size, accessed, modified;
     int8_t target_directory; /* of a symlink; -1: leads nowhere */
     uint8_t target_name;
+    char target[12]; /* what it says, in a scene */
 };
 
 /* Something that will come. */
@@ -121,6 +125,8 @@ int fault_of_op(struct sim *sim, unsigned op_kind);
 struct pending *pend(struct sim *sim, int64_t due);
 void unpend(struct sim *sim, struct pending *pending);
 void give_back(struct sim *sim, struct op *op);
+/* What is due now. */
+void let_come(struct sim *sim);
 
 /* ---- files.c */
 void files_make(struct sim *sim);
@@ -131,6 +137,8 @@ void fd_close(struct sim *sim, int fd);
 /* An open one, or a complaint and NULL. */
 struct sim_fd *fd_of(struct sim *sim, int fd, const char *what);
 struct inode *inode_of(struct sim *sim, int fd, const char *what);
+/* Whether it was opened for that, O_RDONLY or O_WRONLY. The campaign, which wants much to be written, need not care. */
+bool fd_allows(const struct sim *sim, int fd, int access);
 int inode_new(struct sim *sim, unsigned mode, unsigned device);
 void inode_leave(struct sim *sim, unsigned inode);
 uint32_t lane_of_inode(const struct inode *inode);
@@ -157,6 +165,34 @@ void perform_now(struct sim *sim, struct op *op);
 
 /* ---- calls.c: performs a call of a run. Returns its result, an error, LEADS_ELSEWHERE. */
 int64_t call_perform(struct sim *sim, struct file_run *run, struct run_call *call);
+int64_t path_crosses(struct file_run *run, unsigned place, const char *path, int64_t result);
+/* What a run has to do with is its own: neither the caller's memory nor the chain's. */
+void check_run_memory(struct sim *sim, const struct file_run *run, const void *memory, const char *what);
+
+static inline int run_directory_of(const struct file_run *run, unsigned place)
+{
+    const struct run_place *where = &run->places[place];
+    return where->root ? where->root->fd : where->dir_fd;
+}
+
+/* 0, or why the directory is not to be had: it could not be duplicated. */
+static inline int place_error(const struct file_run *run, unsigned place)
+{
+    const struct run_place *where = &run->places[place];
+    return where->borrowed && where->dir_fd < 0 ? where->dir_fd : 0;
+}
+
+static inline bool is_beneath(const struct file_run *run, unsigned place)
+{
+    return run->places[place].root && run->places[place].root->resolve;
+}
+
+/* ---- names.c, metadata.c */
+int64_t call_of_names(struct sim *sim, struct file_run *run, struct run_call *call);
+int64_t call_of_file(struct sim *sim, struct inode *inode, int fd, const struct run_call *call);
+int64_t call_metadata(struct sim *sim, struct file_run *run, const struct run_call *call);
+/* The permissions of a file that is to become like this one, or a negative errno. */
+int call_mode_like(struct sim *sim, const struct file_run *run, unsigned file);
 
 /* ---- runs.c */
 void run_enqueue(struct sim *sim, struct file_run *run);

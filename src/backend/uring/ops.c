@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -81,13 +82,16 @@ static bool is_immediate(const struct op *op)
     return op->kind == OP_OPEN || op->kind == OP_READ || op->kind == OP_CLOSE;
 }
 
-static void prepare(struct uring *uring, struct op *op)
+void uring_prepare(struct uring *uring, struct op *op)
 {
+    op->waits = WAITS_ITSELF;
     uring->immediate += is_immediate(op);
     if (writes_to_memory(op))
         ledger_lend(op->buffer, length_of(op));
-    if (op->kind == OP_SEND && op->close_first >= 0)
+    if (op->kind == OP_SEND && op->close_first >= 0) {
         prepare_close_first(uring, op->close_first);
+        op->close_first = -1;
+    }
     struct io_uring_sqe *sqe = uring_entry(uring, 1);
     switch ((enum op_kind)op->kind) {
     case OP_OPEN: io_uring_prep_openat2(sqe, op->fd, op->path, &op->how); break;
@@ -96,7 +100,9 @@ static void prepare(struct uring *uring, struct op *op)
         sqe->rw_flags = RWF_NOWAIT;
         break;
     case OP_CLOSE: io_uring_prep_close(sqe, op->fd); break;
-    case OP_SEND: io_uring_prep_send(sqe, op->socket, op->data, length_of(op), (int)op->flags | MSG_NOSIGNAL); break;
+    case OP_SEND:
+        io_uring_prep_send(sqe, op->socket, op->data, length_of(op), (int)op->flags | MSG_DONTWAIT | MSG_NOSIGNAL);
+        break;
     case OP_RECEIVE: io_uring_prep_recv(sqe, op->socket, op->buffer, length_of(op), 0); break;
     case OP_POLL: io_uring_prep_poll_add(sqe, op->socket, op->flags); break;
     case OP_ACCEPT: io_uring_prep_accept(sqe, op->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK); break;
@@ -124,13 +130,13 @@ bool uring_submit(struct backend *backend, struct op *op)
     case OP_CONNECT:
         if (!connect_begin(op))
             return true;
-        prepare(uring, op);
+        uring_prepare(uring, op);
         return false;
     case OP_POLL:
         op->result = uring_polls(uring, op);
         if (op->result < 0)
             return true;
-        prepare(uring, op);
+        uring_prepare(uring, op);
         return false;
     case OP_READ_FILE:
         if (uring->direct_count == 0)
@@ -138,19 +144,27 @@ bool uring_submit(struct backend *backend, struct op *op)
         else
             prepare_read_file(uring, op);
         return false;
-    default: prepare(uring, op); return false;
+    default: uring_prepare(uring, op); return false;
     }
 }
 
 void uring_cancel(struct backend *backend, struct op *op)
 {
     struct uring *uring = container_of(backend, struct uring, backend);
+    if (op->waits == WAITS_CANCELLED)
+        return;
+    if (op->waits == WAITS_WATCHED) {
+        uring_unwatch(uring, op);
+        return;
+    }
+    enum part part = op->waits == WAITS_POLLED ? PART_WRITABLE : PART_WHOLE;
+    op->waits = WAITS_CANCELLED;
     /* An entry that the kernel has not seen names a descriptor that its owner may close, and reuse, right after
      * this. */
     if ((int32_t)(op->serial - uring->ring.sq.sqe_head) > 0)
         uring_issue(uring);
     struct io_uring_sqe *sqe = uring_entry(uring, 1);
-    io_uring_prep_cancel64(sqe, user_data_of(op, PART_WHOLE), 0);
+    io_uring_prep_cancel64(sqe, user_data_of(op, part), 0);
     sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
     io_uring_sqe_set_data64(sqe, USER_DATA_NOBODY);
 }
@@ -196,6 +210,35 @@ static void took_received(struct uring *uring, struct op *op, const struct io_ur
     }
 }
 
+/* A send was tried. Returns whether it waits. */
+static bool send_waits(struct uring *uring, struct op *op)
+{
+    if (op->result != -EAGAIN)
+        return false;
+    if (op->waits == WAITS_CANCELLED)
+        op->result = -ECANCELED;
+    else
+        uring_poll_to_send(uring, op);
+    return op->result == -EAGAIN;
+}
+
+/* The ring's poll ended, for an OP_POLL or a send that waited. Returns whether the operation goes on. */
+static bool poll_goes_on(struct uring *uring, struct op *op)
+{
+    int64_t asked = (op->kind == OP_SEND ? POLLOUT : op->flags) | POLLERR | POLLHUP | POLLNVAL;
+    bool told = op->result < 0 || (op->result & asked);
+    if (op->waits == WAITS_CANCELLED && (!told || op->kind == OP_SEND))
+        op->result = -ECANCELED;
+    if (op->result < 0 || (told && op->kind == OP_POLL))
+        return false;
+    if (told) {
+        uring_prepare(uring, op);
+        return true;
+    }
+    op->result = uring_watch(uring, op);
+    return op->result == 0;
+}
+
 static struct op *took(struct uring *uring, const struct io_uring_cqe *cqe)
 {
     if (cqe->user_data == USER_DATA_NOBODY)
@@ -204,11 +247,19 @@ static struct op *took(struct uring *uring, const struct io_uring_cqe *cqe)
         uring->wake_armed = false;
         return NULL;
     }
+    if (cqe->user_data == USER_DATA_WATCH) {
+        uring_watched(uring);
+        return NULL;
+    }
     struct op *op = (struct op *)(uintptr_t)(cqe->user_data & ~(uint64_t)PART_MASK);
     enum part part = (enum part)(cqe->user_data & PART_MASK);
-    if (part != PART_WHOLE)
+    if (part != PART_WHOLE && part != PART_WRITABLE)
         return took_part(uring, op, part, cqe->res);
     op->result = cqe->res;
+    if (op->kind == OP_SEND && part == PART_WHOLE && send_waits(uring, op))
+        return NULL;
+    if ((op->kind == OP_POLL || part == PART_WRITABLE) && poll_goes_on(uring, op))
+        return NULL;
     uring->immediate -= is_immediate(op);
     if (writes_to_memory(op))
         ledger_return(op->buffer, length_of(op));
@@ -230,11 +281,12 @@ struct op *uring_next(struct backend *backend)
     if (run)
         return run->op;
     struct io_uring_cqe *cqe;
-    while (io_uring_peek_cqe(&uring->ring, &cqe) == 0) {
+    while (list_is_empty(&uring->done) && io_uring_peek_cqe(&uring->ring, &cqe) == 0) {
         struct op *op = took(uring, cqe);
         io_uring_cqe_seen(&uring->ring, cqe);
         if (op)
             return op;
     }
-    return NULL;
+    struct list *node = list_take(&uring->done);
+    return node ? container_of(node, struct op, node) : NULL;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 /* Small, because each is walked round and round: what fits into the first-level cache beside the chains is faster. When
  * the first is full it is submitted; what the second has no room for, the kernel keeps. */
@@ -99,6 +100,8 @@ static void uring_free(struct uring *uring)
         munmap(uring->receive_ring, uring->receive_buffers * sizeof(struct io_uring_buf));
     if (uring->receive_memory && uring->receive_memory != MAP_FAILED)
         munmap(uring->receive_memory, (size_t)uring->receive_buffers * uring->receive_size);
+    if (uring->watch_fd >= 0)
+        close(uring->watch_fd);
     free(uring);
 }
 
@@ -111,6 +114,8 @@ static int uring_open(struct backend **backend, const struct backend_options *op
     uring->backend = (struct backend){.ops = &uring_backend, .pool = options->pool, .defers = true};
     list_init(&uring->direct_waiting);
     list_init(&uring->polls);
+    list_init(&uring->done);
+    uring->watch_fd = -1;
     uring->outer_fd = -1;
     /* DEFER_TASKRUN is what needs Linux 6.1: completions are run when we ask, not whenever the kernel interrupts us. */
     struct io_uring_params params = {.cq_entries = COMPLETIONS,
@@ -151,7 +156,7 @@ static uint32_t uring_close(struct backend *backend, int64_t grace_ns)
 static bool uring_has_next(struct backend *backend)
 {
     struct uring *uring = container_of(backend, struct uring, backend);
-    return io_uring_cq_ready(&uring->ring) > 0 || pool_has_done(backend->pool);
+    return io_uring_cq_ready(&uring->ring) > 0 || !list_is_empty(&uring->done) || pool_has_done(backend->pool);
 }
 
 /* Submits, and waits until so many completions are there. */

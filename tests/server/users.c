@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/* Files of passwords, what clients send, and who is remembered. */
+#include "errand.h"
+#include "harness.h"
+#include "users.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Of "secret", as cheap as these hashes can be. */
+#define BCRYPT "$2y$04$KBCwKxOzLha2MUDgW0PjXe/hE/UCO9qF89dOydoHjSwxcHev5LRn."
+#define SHA512                                                                                                         \
+    "$6$rounds=1000$k2XAnEHBqQ1Ct2aM$Kusx4Stg"                                                                         \
+    "TAJKgtQ8A1Ud4OEtpvLZ/2wzq/Tix/qeeqdrvuTHgR6KFuCyOP4TNp5lvuV.tmBxpDTp10bqrWJyv1"
+#define YESCRYPT "$y$j75$k2XAnEHBqQ1Ct2aMXFKNa/$Tg4ZRR7tz/WRlmYbADZh9OJYakPewgSPQqW55EXAJ14"
+
+static const char *write_file(const char *text)
+{
+    static char path[512];
+    snprintf(path, sizeof path, "%s/users", harness_directory());
+    FILE *file = fopen(path, "w");
+    REQUIRE(file != NULL);
+    fputs(text, file);
+    fclose(file);
+    return path;
+}
+
+static struct users *open_users(const char *text)
+{
+    char why[512] = "";
+    struct users *users = users_open(write_file(text), why, sizeof why);
+    CHECK_STR(why, "");
+    REQUIRE(users != NULL);
+    return users;
+}
+
+TEST(all_kinds)
+{
+    struct users *users = open_users("# people\n\nanna:" BCRYPT "\nben:" SHA512 "\r\ncarla:" YESCRYPT);
+    static const char *const names[] = {"anna", "ben", "carla"};
+    for (unsigned i = 0; i < 3; i++) {
+        harness_at("%s", names[i]);
+        CHECK(users_check(users, names[i], "secret"));
+        CHECK(!users_check(users, names[i], "Secret"));
+        CHECK(!users_check(users, names[i], ""));
+        CHECK(!users_check(users, names[i], "secret "));
+    }
+    CHECK(!users_check(users, "nobody", "secret"));
+    CHECK(!users_check(users, "", "secret"));
+    char long_one[600];
+    memset(long_one, 'x', sizeof long_one - 1);
+    long_one[sizeof long_one - 1] = '\0';
+    CHECK(!users_check(users, "ben", long_one));
+    users_close(users);
+}
+
+TEST(refused)
+{
+    static const struct {
+        const char *text, *words; /* that the message has */
+    } rows[] = {
+        {"anna:" BCRYPT "\nben:secret\n", ":2: want a hash by bcrypt"},
+        {"anna:$apr1$abc$abcdefghijklmnopqrstuv\n", ":1: an MD5 hash"},
+        {"#\nanna:$1$abc$abcdefghijklmnopqrstuv\n", ":2: an MD5 hash"},
+        {"anna:{SHA}abc=\n", ":1: a SHA-1 hash"},
+        {"anna:$5$abc$x\n", ":1: want a hash by bcrypt"},
+        {"anna:\n", ":1: want a hash by bcrypt"},
+        {"anna\n", ":1: want NAME:HASH"},
+        {":" BCRYPT "\n", ":1: want NAME:HASH"},
+        {"anna:$2y$04$abcdefghijklmnopqrstuu\n", ":1: the hash is not whole"},
+        {"anna:" BCRYPT ":more\n", ":1: the hash is not whole"},
+        {"anna:" BCRYPT "\nben:" BCRYPT "\nanna:" SHA512 "\n", ":3: the name stands in line 1, too"},
+        {"", "nobody is in it"},
+    };
+    char why[512];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        harness_at("%s", rows[i].text);
+        CHECK(users_open(write_file(rows[i].text), why, sizeof why) == NULL);
+        if (!CHECK(strstr(why, rows[i].words) != NULL))
+            harness_note("%s", why);
+    }
+    char *text = malloc(3000);
+    memset(text, 'n', 2999);
+    text[2999] = '\0';
+    CHECK(users_open(write_file(text), why, sizeof why) == NULL);
+    CHECK(strstr(why, "the line is too long") != NULL);
+    snprintf(text, 3000, "%.300s:%s", text + 2000, BCRYPT);
+    CHECK(users_open(write_file(text), why, sizeof why) == NULL);
+    CHECK(strstr(why, "the name is too long") != NULL);
+    free(text);
+    CHECK(users_open("/nonexistent/users", why, sizeof why) == NULL);
+    CHECK(strstr(why, "cannot read /nonexistent/users: No such file") != NULL);
+    CHECK(users_open("/", why, sizeof why) == NULL);
+}
+
+static void *check_often(void *users)
+{
+    bool good = true;
+    for (unsigned i = 0; i < 20; i++)
+        good = good && users_check(users, "anna", "secret") && !users_check(users, "ben", "wrong");
+    return good ? users : NULL;
+}
+
+TEST(by_several_threads)
+{
+    struct users *users = open_users("anna:" BCRYPT "\nben:" SHA512 "\n");
+    pthread_t threads[4];
+    for (unsigned i = 0; i < 4; i++)
+        REQUIRE_INT(pthread_create(&threads[i], NULL, check_often, users), 0);
+    for (unsigned i = 0; i < 4; i++) {
+        void *result;
+        pthread_join(threads[i], &result);
+        CHECK(result != NULL);
+    }
+    users_close(users);
+}
+
+TEST(basic)
+{
+    static const struct {
+        const char *field, *name, *password; /* NULL: refused */
+    } rows[] = {
+        {"Basic YW5uYTpzZWNyZXQ=", "anna", "secret"},
+        {"basic YW5uYTpzZWNyZXQ=", "anna", "secret"},
+        {"Basic   YW5uYTpzZWNyZXQ=", "anna", "secret"},
+        {"Basic YTpiOmM=", "a", "b:c"},
+        {"Basic YTo=", "a", ""},
+        {"Basic OmI=", "", "b"},
+        {"Basic Og==", "", ""},
+        {"Basic YWJjOmQ/", "abc", "d?"},
+        {"Basic w6TDtjrDvA==", "\xc3\xa4\xc3\xb6", "\xc3\xbc"},
+        {"", NULL, NULL},
+        {"Basic", NULL, NULL},
+        {"Basic ", NULL, NULL},
+        {"BasicYTpi", NULL, NULL},
+        {"Bearer YTpi", NULL, NULL},
+        {"Basic YW5uYQ==", NULL, NULL},         /* no colon */
+        {"Basic YW5uYTpzZWNyZXQ", NULL, NULL},  /* no padding */
+        {"Basic YW5uYTpzZWNyZXR=", NULL, NULL}, /* bits left over */
+        {"Basic YTpiOmM= ", NULL, NULL},        /* something behind it */
+        {"Basic YTpi=", NULL, NULL},
+        {"Basic YT=i", NULL, NULL},
+        {"Basic ====", NULL, NULL},
+        {"Basic YTpi\n", NULL, NULL},
+        {"Basic YToA", NULL, NULL}, /* a NUL */
+        {"Basic YTp_", NULL, NULL}, /* of another alphabet */
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct users_credentials credentials;
+        size_t length = strlen(rows[i].field);
+        char *exact = malloc(length + 1); /* no byte more, for the sanitizer */
+        memcpy(exact, rows[i].field, length);
+        harness_at("%s", rows[i].field);
+        bool good = users_read_basic(exact, length, &credentials);
+        CHECK_INT(good, rows[i].name != NULL);
+        if (good && rows[i].name != NULL) {
+            CHECK_STR(credentials.name, rows[i].name);
+            CHECK_STR(credentials.password, rows[i].password);
+        }
+        free(exact);
+    }
+    struct users_credentials credentials;
+    char field[2000] = "Basic ";
+    memset(field + 6, 'Y', sizeof field - 7);
+    for (size_t length = 6; length < sizeof field; length++)
+        CHECK(!users_read_basic(field, length, &credentials));
+}
+
+TEST(remembered)
+{
+    static struct users_cache cache;
+    struct users *users = open_users("anna:" BCRYPT "\n");
+    struct users *others = open_users("anna:" SHA512 "\n");
+    struct users_credentials anna = {"anna", "secret"}, shifted = {"annas", "ecret"}, wrong = {"anna", "Secret"};
+    REQUIRE(users_cache_open(&cache));
+    int64_t now = 5 * ERRAND_SECOND;
+    CHECK(!users_cache_has(&cache, users, &anna, now));
+    users_cache_add(&cache, users, &anna, now);
+    memset(anna.password + 7, 'x', 20); /* what is behind its end is of no account */
+    CHECK(users_cache_has(&cache, users, &anna, now));
+    CHECK(users_cache_has(&cache, users, &anna, now + 60 * ERRAND_SECOND - 1));
+    CHECK(!users_cache_has(&cache, users, &anna, now + 60 * ERRAND_SECOND));
+    CHECK(!users_cache_has(&cache, users, &shifted, now));
+    CHECK(!users_cache_has(&cache, users, &wrong, now));
+    CHECK(!users_cache_has(&cache, others, &anna, now));
+    unsigned found = 0;
+    for (unsigned i = 0; i < 2000; i++) {
+        struct users_credentials one = {"anna", ""};
+        snprintf(one.password, sizeof one.password, "%u", i);
+        users_cache_add(&cache, users, &one, now + i);
+        CHECK(users_cache_has(&cache, users, &one, now + i));
+    }
+    for (unsigned i = 0; i < 2000; i++) {
+        struct users_credentials one = {"anna", ""};
+        snprintf(one.password, sizeof one.password, "%u", i);
+        found += users_cache_has(&cache, users, &one, now + 2000);
+    }
+    CHECK_INT(found, USERS_CACHE_SETS * USERS_CACHE_WAYS);
+    static struct users_cache other;
+    REQUIRE(users_cache_open(&other));
+    CHECK(memcmp(other.key, cache.key, sizeof cache.key) != 0);
+    users_close(users);
+    users_close(others);
+}
