@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What the server writes down: its access log, its figures, and the page that shows them."""
+import base64
 import json
 import os
 import random
@@ -15,7 +16,7 @@ import threading
 import time
 
 from recorded import Browser, HoldFs, Recorded, parse_metrics, read
-from served import BACKENDS, ERRAND, SLOW, Reply, directory, eventually, read_all, run, same, test, write
+from served import BACKENDS, ERRAND, SLOW, Reply, Server, directory, eventually, read_all, run, same, test, write
 
 BIG = 64 << 20
 
@@ -73,6 +74,24 @@ def timestamp(line):
 def in_order(lines):
     """Each worker writes its own: by the time at which the requests began."""
     return sorted(lines, key=timestamp)
+
+
+@test
+def who_it_was(backend):
+    """A name is written down when its password was right: the first time, and while that is remembered."""
+    place = directory()
+    config, done = os.path.join(place, 'errand.conf'), subprocess.run(
+        ['openssl', 'passwd', '-6', 'geheim'], stdout=subprocess.PIPE, check=True)
+    write(os.path.join(place, 'users'), b'anna:' + done.stdout)
+    write(config, b'[Log]\nFormat=json\nAccess=access.log\n[Host]\n[Path /a.txt]\nUsers=users\n')
+    with Recorded(site(), backend, '-c', config, status=False, threads=1) as server:
+        server.log = log_in(place)
+        for password in ('geheim', 'geheim', 'falsch'):
+            said = base64.b64encode(f'anna:{password}'.encode()).decode()
+            server.get('/a.txt', authorization=f'Basic {said}')
+        server.get('/sub')
+        same([(line.get('user'), line['status']) for line in server.objects(4)],
+             [('anna', 200), ('anna', 200), (None, 401), (None, 301)])
 
 
 COMBINED = re.compile(r'(\S+) (\S+) (\S+) \[(\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4})\] '
@@ -304,6 +323,38 @@ def health(backend):
             same(server.ask('health')[2], b'stopping\n')
             assert parse_metrics(server.ask('metrics')[2].decode())['errand_stopping', ()] == 1
             Reply(stream)
+
+
+@test
+def several_addresses_of_the_status(backend):
+    """One is a socket in the filesystem: all are there until the server's end, and then nothing is left of them."""
+    place = directory()
+    path, config = os.path.join(place, 'status'), os.path.join(place, 'errand.conf')
+    write(config, f'[Status]\nListen=127.0.0.1:0\nListen=127.0.0.1:0\nListen=unix:{path}\n'.encode())
+    with Server(site(), backend, '-c', config) as server:
+        line = server.process.stdout.readline().decode()
+        url = r'http://127\.0\.0\.1:(\d+)/'
+        ports = re.fullmatch(rf'status at {url}, {url}, unix:{path}\n', line).groups()
+        addresses = [(socket.AF_INET, ('127.0.0.1', int(port))) for port in ports] + [(socket.AF_UNIX, path)]
+
+        def codes():
+            return [health_at(*address) for address in addresses]
+        same(codes(), [200] * 3)
+        same(server.get('/a.txt').status, 200)
+        with server.connect() as client, client.makefile('rb') as stream:
+            client.sendall(b'GET /big HTTP/1.1\r\nHost: a\r\n\r\n')
+            stream.read(1)
+            server.process.terminate()
+            eventually(lambda: codes() == [503] * 3)
+    assert not os.path.exists(path)
+
+
+def health_at(family, address):
+    with socket.socket(family) as client:
+        client.settimeout(20 * SLOW)
+        client.connect(address)
+        client.sendall(b'GET /health HTTP/1.1\r\nHost: a\r\n\r\n')
+        return int(read_all(client)[9:12])
 
 
 @test
