@@ -42,7 +42,8 @@ static const char usage[] =
     "  -V, --version              print the version\n"
     "  -h, --help                 print this\n"
     "\n"
-    "SIGINT or SIGTERM ends it: what is under way is finished, within that time or until the second signal.\n";
+    "SIGINT or SIGTERM ends it: what is under way is finished, within that time or until the second signal.\n"
+    "SIGUSR1: the access log was renamed; what is written from now on goes to a new one.\n";
 
 enum { OPTION_HTTP = 256, OPTION_FTP, OPTION_SPA, OPTION_SHOW, OPTION_KEYS };
 

@@ -14,22 +14,31 @@ static struct worker *worker_of(const struct connection *connection)
     return connection->endpoint->worker;
 }
 
+static void count_accepted(struct endpoint *endpoint, bool taken)
+{
+    if (endpoint->most == 0)
+        record_accepted(&endpoint->worker->record, taken);
+}
+
 void connection_open(struct endpoint *endpoint, int fd)
 {
     struct worker *worker = endpoint->worker;
     struct connection *connection = calloc(1, endpoint->protocol->connection_size);
     if (connection == NULL) {
+        count_accepted(endpoint, false);
         close(fd);
         return;
     }
     connection->endpoint = endpoint;
     connection->fd = fd;
     if (errand_source_receive(worker->queue, fd, connection, &connection->source) != 0) {
+        count_accepted(endpoint, false);
         close(fd);
         free(connection);
         return;
     }
-    worker_count_connection(worker, +1);
+    count_accepted(endpoint, true);
+    worker_count_connection(endpoint, +1);
     connection->since = errand_queue_now(worker->queue);
     connection->wait = WAIT_IDLE;
     wait_list_add(&worker->waits[WAIT_IDLE], connection);
@@ -58,7 +67,7 @@ static void finish(struct connection *connection)
     connection->state = CONNECTION_DEAD;
     connection->next = worker->dead;
     worker->dead = connection;
-    worker_count_connection(worker, -1);
+    worker_count_connection(connection->endpoint, -1);
 }
 
 void connection_discard(struct connection *connection)
@@ -67,8 +76,8 @@ void connection_discard(struct connection *connection)
     wait_list_remove(&worker->waits[connection->wait], connection);
     connection->endpoint->protocol->release(connection);
     close(connection->fd);
+    worker_count_connection(connection->endpoint, -1);
     free(connection);
-    worker_count_connection(worker, -1);
 }
 
 void connection_close(struct connection *connection)
@@ -114,18 +123,24 @@ void connection_data_event(struct connection *connection, const struct errand_ev
         connection->ended = true;
         protocol->ended(connection);
     } else {
+        if (connection->endpoint->most == 0)
+            record_input(&connection->endpoint->worker->record, event->bytes);
         protocol->data(connection, event->data, event->bytes);
     }
 }
 
 void connection_chain_event(struct connection *connection, const struct errand_event *event)
 {
+    const struct protocol *protocol = connection->endpoint->protocol;
     assert(connection->chain != 0);
     connection->chain = 0;
-    if (connection->state == CONNECTION_CLOSING)
-        finish(connection);
-    else
-        connection->endpoint->protocol->chain(connection, event);
+    if (connection->state != CONNECTION_CLOSING) {
+        protocol->chain(connection, event);
+        return;
+    }
+    if (protocol->stopped != NULL)
+        protocol->stopped(connection, event);
+    finish(connection);
 }
 
 int connection_submit(struct connection *connection, errand_chain *chain, const struct connection_limits *limits)

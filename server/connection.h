@@ -38,6 +38,7 @@ struct protocol {
     void (*data)(struct connection *, const char *data, size_t length); /* valid during the call */
     void (*ended)(struct connection *);                                 /* the client sends no more */
     void (*chain)(struct connection *, const struct errand_event *);    /* its chain ended */
+    void (*stopped)(struct connection *, const struct errand_event *);  /* or it did, being closed; may be NULL */
     void (*expired)(struct connection *);                               /* WAIT_INPUT lasted too long */
     void (*release)(struct connection *);                               /* gives back what the record refers to */
 };
@@ -51,11 +52,13 @@ struct connection {
     errand_id chain; /* 0: none */
     int64_t since;   /* when the wait began, on the queue's clock */
     int fd;
-    unsigned drained; /* bytes thrown away while lingering */
-    uint8_t state;    /* enum connection_state */
-    uint8_t wait;     /* enum wait_kind */
-    bool ended;       /* the client has shut its side down */
-    bool paused;      /* no more input wanted for now */
+    unsigned drained;         /* bytes thrown away while lingering */
+    uint8_t state;            /* enum connection_state */
+    uint8_t wait;             /* enum wait_kind */
+    bool ended;               /* the client has shut its side down */
+    bool paused;              /* no more input wanted for now */
+    bool has_client;          /* whose address is known */
+    unsigned char client[16]; /* IPv6, or IPv4 mapped into it; all zero: not to be had */
 };
 
 /* Takes over the new socket. */

@@ -4,6 +4,8 @@
 #include "http/mime.h"
 #include "http/session.h"
 #include "log.h"
+#include "record/sink.h"
+#include "record/status.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,10 +16,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 /* What is posted to workers; only the addresses count. */
-static const char message_stop, message_leave, message_finished;
+static const char message_stop, message_leave, message_finished, message_reopen;
 
 bool server_is_full_for(const struct worker *worker)
 {
@@ -48,8 +51,12 @@ static void stop_all(struct server *server, const void *message)
         post(&server->workers[i], message);
 }
 
-void server_signal(struct server *server)
+void server_signal(struct server *server, int number)
 {
+    if (number == SIGUSR1) { /* the access log was renamed */
+        stop_all(server, &message_reopen);
+        return;
+    }
     stop_all(server, server->signals++ == 0 ? &message_stop : &message_leave);
 }
 
@@ -61,6 +68,8 @@ void server_message(struct worker *worker, const void *message)
         worker->over = true;
     else if (message == &message_finished)
         worker->finished++;
+    else if (message == &message_reopen)
+        record_reopen(&worker->record);
 }
 
 bool server_may_leave(const struct worker *worker)
@@ -153,7 +162,7 @@ static unsigned raise_descriptor_limit(void)
 static unsigned connection_limit(unsigned descriptors, unsigned threads)
 {
     unsigned kept = descriptors / 4 + 16 + 12 * threads;
-    unsigned most = 1048576 - 64; /* chains of a queue */
+    unsigned most = 1048576 - WORKER_OWN; /* chains of a queue */
     unsigned limit = descriptors > kept + 8 ? descriptors - kept : 8;
     return limit < most ? limit : most;
 }
@@ -183,16 +192,24 @@ static void say_why_not(const struct listen_address *address, int error)
     fprintf(stderr, "errand: cannot listen on %s: %s\n", url, remedy);
 }
 
-/* Every worker gets a listener of each address. */
+static unsigned count_addresses(const struct server *server)
+{
+    return server->config->http.count + server->config->status.count;
+}
+
+/* Every worker gets a listener of each address of the service; the status is worker 0's. */
 static int listen_for_all(struct server *server)
 {
+    const struct config *config = server->config;
     int *sockets = calloc(server->count, sizeof *sockets);
     int error = sockets == NULL ? -ENOMEM : 0;
-    for (unsigned n = 0; n < server->config->http.count && error == 0; n++) {
-        server->addresses[n] = server->config->http.list[n];
-        server->addresses[n].mode = server->config->socket_mode;
-        error = listen_open(&server->addresses[n], sockets, server->count);
-        for (unsigned i = 0; i < server->count && error == 0; i++)
+    for (unsigned n = 0; n < count_addresses(server) && error == 0; n++) {
+        bool service = n < config->http.count;
+        unsigned count = service ? server->count : 1;
+        server->addresses[n] = service ? config->http.list[n] : config->status.list[n - config->http.count];
+        server->addresses[n].mode = config->socket_mode;
+        error = listen_open(&server->addresses[n], sockets, count);
+        for (unsigned i = 0; i < count && error == 0; i++)
             server->workers[i].endpoints[n].listener = sockets[i];
         if (error) {
             say_why_not(&server->addresses[n], error);
@@ -203,25 +220,58 @@ static int listen_for_all(struct server *server)
     return error;
 }
 
-void server_forget_addresses(struct worker *worker)
+void server_forget_addresses(struct worker *worker, bool all)
 {
     const struct server *server = worker->server;
-    for (unsigned n = 0; n < server->config->http.count && worker->number == 0; n++)
+    unsigned count = all ? count_addresses(server) : server->config->http.count;
+    for (unsigned n = 0; n < count && worker->number == 0; n++)
         listen_forget(&server->addresses[n]);
+}
+
+/* The access log had better be found wrong now than later. */
+static int open_record(struct server *server)
+{
+    const struct config *config = server->config;
+    server->record = (struct record_options){
+        .access_log = config->access_log, .format = config->access_log_format, .status = config->status.count > 0};
+    int error = config->access_log == NULL ? 0 : sink_check(config->access_log);
+    if (error) {
+        fprintf(stderr, "errand: cannot write the access log %s: %s\n", config->access_log,
+                error == -ESPIPE ? "it is a pipe (use - and redirect standard output)" : strerror(-error));
+        return error;
+    }
+    for (unsigned i = 0; i < server->count && error == 0; i++)
+        error = record_prepare(&server->workers[i].record, &server->record);
+    if (error)
+        fprintf(stderr, "errand: out of memory\n");
+    return error;
+}
+
+/* "http://127.0.0.1:8080/, unix:/run/errand": so many addresses from that one on. */
+static void print_addresses(const struct server *server, unsigned first, unsigned count)
+{
+    char url[LISTEN_URL_SPACE];
+    for (unsigned n = 0; n < count; n++) {
+        listen_url(&server->addresses[first + n], "http", url);
+        printf("%s%s", n > 0 ? ", " : "", url);
+    }
+    printf("\n");
 }
 
 static void report(const struct server *server)
 {
-    char url[LISTEN_URL_SPACE], path[PATH_MAX];
+    char path[PATH_MAX];
     const char *directory = server->config->hosts[0].directory, *real = realpath(directory, path);
     const errand_queue *queue = server->workers[0].queue;
+    unsigned http = server->config->http.count, status = server->config->status.count;
     printf("errand %s serves %s at ", errand_version(), real ? real : directory);
-    for (unsigned n = 0; n < server->config->http.count; n++) {
-        listen_url(&server->addresses[n], "http", url);
-        printf("%s%s", n > 0 ? ", " : "", url);
-    }
-    printf("\nbackend %s (%s), %u %s\n", errand_queue_backend(queue), errand_queue_backend_reason(queue), server->count,
+    print_addresses(server, 0, http);
+    printf("backend %s (%s), %u %s\n", errand_queue_backend(queue), errand_queue_backend_reason(queue), server->count,
            server->count == 1 ? "queue" : "queues");
+    if (status > 0) {
+        printf("status at ");
+        print_addresses(server, http, status);
+    }
     fflush(stdout);
 }
 
@@ -264,6 +314,7 @@ static void block_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN); /* standard output may be a pipe that nobody reads */
 }
@@ -272,19 +323,23 @@ static bool set_up_worker(struct server *server, unsigned number)
 {
     struct worker *worker = &server->workers[number];
     *worker = (struct worker){.server = server, .number = number};
-    worker->endpoints = calloc(server->config->http.count, sizeof *worker->endpoints);
+    unsigned http = server->config->http.count, count = number == 0 ? count_addresses(server) : http;
+    worker->endpoints = calloc(count, sizeof *worker->endpoints);
     if (worker->endpoints == NULL)
         return false;
-    worker->endpoint_count = server->config->http.count;
-    for (unsigned n = 0; n < worker->endpoint_count; n++)
+    worker->endpoint_count = count;
+    for (unsigned n = 0; n < http; n++)
         worker->endpoints[n] = (struct endpoint){.worker = worker, .protocol = &http_protocol, .listener = -1};
+    for (unsigned n = http; n < count; n++)
+        worker->endpoints[n] = (struct endpoint){
+            .worker = worker, .protocol = &status_protocol, .listener = -1, .most = status_share(count - http)};
     return true;
 }
 
 static bool set_up(struct server *server)
 {
     server->workers = calloc(server->count, sizeof *server->workers);
-    server->addresses = calloc(server->config->http.count, sizeof *server->addresses);
+    server->addresses = calloc(count_addresses(server), sizeof *server->addresses);
     server->types = mime_types_open(server->config->mime_types);
     bool good = server->workers != NULL && server->addresses != NULL && server->types != NULL;
     for (unsigned i = 0; i < server->count && good; i++)
@@ -302,6 +357,7 @@ static void tear_down(struct server *server)
             if (worker->endpoints[n].listener >= 0)
                 close(worker->endpoints[n].listener);
         free(worker->endpoints);
+        record_free(&worker->record);
     }
     mime_types_close(server->types);
     free(server->addresses);
@@ -316,6 +372,7 @@ int server_run(const struct config *config)
     if (config->limits.connections != 0 && config->limits.connections < server.limit)
         server.limit = config->limits.connections;
     block_signals();
+    tzset(); /* reads a file, so not when the first line of the log is written */
     char why[512];
     if (!sites_open(&server.sites, config, why, sizeof why)) {
         fprintf(stderr, "errand: %s\n", why);
@@ -323,9 +380,9 @@ int server_run(const struct config *config)
     }
     int code = 1;
     if (set_up(&server)) {
-        if (listen_for_all(&server) == 0)
+        if (listen_for_all(&server) == 0 && open_record(&server) == 0)
             code = run_workers(&server);
-        server_forget_addresses(&server.workers[0]); /* unless it was stopped, which did */
+        server_forget_addresses(&server.workers[0], true); /* unless a worker ran, which did */
     }
     tear_down(&server);
     sites_close(&server.sites);

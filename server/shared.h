@@ -14,7 +14,8 @@ struct mime_types;
 
 struct server {
     const struct config *config;
-    struct listen_address *addresses; /* the configured ones, with the ports that the system chose */
+    struct record_options record;
+    struct listen_address *addresses; /* the configured ones, with the ports that the system chose: http, then status */
     struct sites sites;
     struct mime_types *types;
     struct worker *workers;
@@ -34,10 +35,11 @@ void server_count_connection(struct server *server, int change);
 
 /* Events of a worker's queue that concern the whole. */
 void server_message(struct worker *worker, const void *message);
-void server_signal(struct server *server);
+void server_signal(struct server *server, int number);
 
-/* Of a worker that is about to stop listening: clients are no longer to look for the sockets' files. */
-void server_forget_addresses(struct worker *worker);
+/* Of a worker that is about to stop listening: clients are no longer to look for the sockets' files. all: those of the
+ * status, too. */
+void server_forget_addresses(struct worker *worker, bool all);
 
 /* May a worker that is done leave? Worker 0 stays until the others have left. */
 bool server_may_leave(const struct worker *worker);

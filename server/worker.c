@@ -3,6 +3,7 @@
 #include "worker.h"
 #include "http/answer.h"
 #include "log.h"
+#include "record/status.h"
 #include "shared.h"
 
 #include <errno.h>
@@ -66,11 +67,24 @@ static void sweep(struct worker *worker)
     }
 }
 
-static void pause_accept(struct worker *worker)
+/* Are their connections counted together? Those of the service are. */
+static bool is_counted_with(const struct endpoint *one, const struct endpoint *other)
 {
+    return one == other || (one->most == 0 && other->most == 0);
+}
+
+static bool is_full(const struct endpoint *endpoint)
+{
+    return endpoint->most == 0 ? server_is_full_for(endpoint->worker) : endpoint->connections >= endpoint->most;
+}
+
+/* This one and all that are full with it. */
+static void pause_accept(struct endpoint *full)
+{
+    struct worker *worker = full->worker;
     for (unsigned i = 0; i < worker->endpoint_count; i++) {
         struct endpoint *endpoint = &worker->endpoints[i];
-        if (endpoint->paused || endpoint->source == NULL)
+        if (endpoint->paused || endpoint->source == NULL || !is_counted_with(endpoint, full))
             continue;
         errand_source_pause(endpoint->source);
         endpoint->paused = true;
@@ -80,39 +94,63 @@ static void pause_accept(struct worker *worker)
 }
 
 /* No place is left: of the connections that nobody has used for a while, some end. */
-static void make_room(struct worker *worker)
+static void make_room(struct endpoint *full)
 {
-    int64_t now = errand_queue_now(worker->queue);
-    for (unsigned i = 0; i < BATCH / 4; i++) {
-        struct connection *oldest = worker->waits[WAIT_IDLE].first;
-        if (oldest == NULL || now - oldest->since < SPARE_NS)
+    int64_t now = errand_queue_now(full->worker->queue);
+    struct connection *at = full->worker->waits[WAIT_IDLE].first;
+    for (unsigned closed = 0, seen = 0; at != NULL && closed < BATCH / 4 && seen < 16 * BATCH; seen++) {
+        struct connection *next = at->next;
+        if (now - at->since < SPARE_NS)
             break;
-        connection_close(oldest);
+        if (is_counted_with(at->endpoint, full)) {
+            connection_close(at);
+            closed++;
+        }
+        at = next;
+    }
+}
+
+/* For the service once, however many endpoints it has. */
+static void make_room_for_all(struct worker *worker)
+{
+    bool service = false;
+    for (unsigned i = 0; i < worker->endpoint_count; i++) {
+        struct endpoint *endpoint = &worker->endpoints[i];
+        if (!endpoint->paused || (endpoint->most == 0 && service))
+            continue;
+        service = service || endpoint->most == 0;
+        make_room(endpoint); /* which may resume it, and others */
     }
 }
 
 static void resume_accept(struct worker *worker)
 {
-    if (worker->paused == 0 || worker->stopping)
-        return;
-    if (server_is_full_for(worker)) {
-        set_timer(worker, &worker->retry, RETRY_NS); /* the place may come free on another thread */
-        return;
-    }
-    worker->paused = 0;
-    for (unsigned i = 0; i < worker->endpoint_count; i++) {
+    bool waits = false;
+    for (unsigned i = 0; i < worker->endpoint_count && worker->paused > 0; i++) {
         struct endpoint *endpoint = &worker->endpoints[i];
-        if (endpoint->paused)
-            errand_source_resume(endpoint->source);
+        if (!endpoint->paused || endpoint->source == NULL)
+            continue;
+        if (is_full(endpoint)) {
+            waits = true;
+            continue;
+        }
+        errand_source_resume(endpoint->source);
         endpoint->paused = false;
+        worker->paused--;
     }
+    if (waits)
+        set_timer(worker, &worker->retry, RETRY_NS); /* the place may come free on another thread */
 }
 
-void worker_count_connection(struct worker *worker, int change)
+void worker_count_connection(struct endpoint *endpoint, int change)
 {
-    worker->connections += (unsigned)change;
-    server_count_connection(worker->server, change);
-    if (change < 0 && worker->paused > 0)
+    struct worker *worker = endpoint->worker;
+    endpoint->connections += (unsigned)change;
+    if (endpoint->most == 0) {
+        worker->connections += (unsigned)change;
+        server_count_connection(worker->server, change);
+    }
+    if (change < 0 && endpoint->paused)
         resume_accept(worker);
 }
 
@@ -123,7 +161,7 @@ static void on_accept(struct endpoint *endpoint, const struct errand_event *even
             return;
         log_error("cannot accept a connection: %s (%u are open here; see ulimit -n)", errand_error_name(event->error),
                   endpoint->worker->connections);
-        pause_accept(endpoint->worker);
+        pause_accept(endpoint);
         return;
     }
     if (endpoint->source == NULL) { /* fetched together with what stopped the server */
@@ -131,17 +169,22 @@ static void on_accept(struct endpoint *endpoint, const struct errand_event *even
         return;
     }
     connection_open(endpoint, event->fd);
-    if (!endpoint->paused && server_is_full_for(endpoint->worker))
-        pause_accept(endpoint->worker);
+    if (!endpoint->paused && is_full(endpoint))
+        pause_accept(endpoint);
 }
 
-static void close_listeners(struct worker *worker)
+/* all: those of the status, too. */
+static void close_listeners(struct worker *worker, bool all)
 {
     for (unsigned i = 0; i < worker->endpoint_count; i++) {
         struct endpoint *endpoint = &worker->endpoints[i];
+        if (endpoint->most != 0 && !all)
+            continue;
         if (endpoint->source != NULL)
             errand_source_stop(endpoint->source);
         endpoint->source = NULL;
+        worker->paused -= endpoint->paused;
+        endpoint->paused = false;
         if (endpoint->listener >= 0)
             close(endpoint->listener);
         endpoint->listener = -1;
@@ -153,11 +196,16 @@ void worker_stop(struct worker *worker)
     if (worker->stopping)
         return;
     worker->stopping = true;
-    server_forget_addresses(worker);
-    close_listeners(worker);
-    for (enum wait_kind kind = WAIT_IDLE; kind <= WAIT_INPUT; kind++)
-        while (worker->waits[kind].first != NULL)
-            connection_close(worker->waits[kind].first);
+    server_forget_addresses(worker, false);
+    close_listeners(worker, false);
+    for (enum wait_kind kind = WAIT_IDLE; kind <= WAIT_INPUT; kind++) {
+        struct connection *next;
+        for (struct connection *at = worker->waits[kind].first; at != NULL; at = next) {
+            next = at->next;
+            if (at->endpoint->most == 0) /* who asks for the status is told that it stops */
+                connection_close(at);
+        }
+    }
     set_timer(worker, &worker->grace, worker->server->config->limits.stop_ns);
 }
 
@@ -166,10 +214,9 @@ static void on_timer(struct worker *worker, const struct errand_event *event)
     if (event->user_data == &worker->sweep) {
         sweep(worker);
     } else if (event->user_data == &worker->retry) {
-        if (worker->paused > 0 && !worker->stopping)
-            make_room(worker);
+        make_room_for_all(worker);
         resume_accept(worker);
-    } else {
+    } else if (!record_timer(worker, event->user_data)) {
         worker->over = true; /* the time of grace */
     }
 }
@@ -182,7 +229,7 @@ static void on_event(struct worker *worker, const struct errand_event *event)
     case ERRAND_EVENT_ACCEPT: on_accept(event->user_data, event); break;
     case ERRAND_EVENT_TIMER: on_timer(worker, event); break;
     case ERRAND_EVENT_MESSAGE: server_message(worker, event->data); break;
-    case ERRAND_EVENT_SIGNAL: server_signal(worker->server); break;
+    case ERRAND_EVENT_SIGNAL: server_signal(worker->server, (int)event->bytes); break;
     default: break;
     }
 }
@@ -199,7 +246,8 @@ static void free_dead(struct worker *worker)
 void worker_run(struct worker *worker)
 {
     struct errand_event events[BATCH];
-    while (!worker->over && !(worker->stopping && worker->connections == 0 && server_may_leave(worker))) {
+    while (!worker->over && !(worker->stopping && worker->connections == 0 && record_finished(&worker->record) &&
+                              server_may_leave(worker))) {
         int count = errand_queue_wait(worker->queue, events, BATCH, ERRAND_FOREVER);
         if (count < 0) {
             worker->error = count;
@@ -211,6 +259,7 @@ void worker_run(struct worker *worker)
         for (int i = 0; i < count; i++)
             on_event(worker, &events[i]);
         free_dead(worker);
+        record_batch(worker, &worker->record);
     }
 }
 
@@ -221,6 +270,8 @@ static int open_sources(struct worker *worker)
         error = errand_source_signal(worker->queue, SIGINT, worker, &worker->signals[0]);
         if (error == 0)
             error = errand_source_signal(worker->queue, SIGTERM, worker, &worker->signals[1]);
+        if (error == 0)
+            error = errand_source_signal(worker->queue, SIGUSR1, worker, &worker->signals[2]);
     }
     for (unsigned i = 0; i < worker->endpoint_count && error == 0; i++) {
         struct endpoint *endpoint = &worker->endpoints[i];
@@ -247,15 +298,31 @@ static void open_cache(struct worker *worker)
                   error == -EMFILE ? " (see fs.inotify.max_user_instances)" : "");
 }
 
+/* What the connections of each protocol have in common. */
+static int open_protocols(struct worker *worker)
+{
+    const struct server *server = worker->server;
+    worker->http = http_shared_open(worker, server->types);
+    if (worker->number == 0 && server->config->status.count > 0)
+        worker->status = status_shared_open(server->workers, server->count);
+    for (unsigned i = 0; i < worker->endpoint_count; i++) {
+        struct endpoint *endpoint = &worker->endpoints[i];
+        endpoint->shared = endpoint->most == 0 ? (void *)worker->http : (void *)worker->status;
+        if (endpoint->shared == NULL)
+            return -ENOMEM;
+    }
+    return worker->http == NULL ? -ENOMEM : 0;
+}
+
 int worker_open(struct worker *worker)
 {
     const struct server *server = worker->server;
     struct errand_queue_options options = {
         .size = sizeof options,
         .backend = server->config->backend,
-        .chains = server->limit + 64,
-        .chain_steps = HTTP_CHAIN_STEPS,
-        .sources = server->limit + 64,
+        .chains = server->limit + WORKER_OWN,
+        .chain_steps = HTTP_CHAIN_STEPS, /* the access log has fewer: a buffer of 64 KiB in pieces, see record/sink.c */
+        .sources = server->limit + WORKER_OWN + worker->endpoint_count,
         .why = worker->why,
         .why_size = sizeof worker->why,
     };
@@ -267,13 +334,12 @@ int worker_open(struct worker *worker)
         return -ENOMEM;
     for (unsigned i = 0; i < server->sites.count && error == 0; i++)
         error = errand_root_add(worker->queue, server->sites.list[i].directory, 0, &worker->roots[i]);
+    if (error == 0)
+        error = open_protocols(worker);
+    if (error == 0)
+        error = record_open(worker, &server->record);
     if (error)
         return error;
-    worker->http = http_shared_open(worker, server->types);
-    for (unsigned i = 0; i < worker->endpoint_count; i++)
-        worker->endpoints[i].shared = worker->http;
-    if (worker->http == NULL)
-        return -ENOMEM;
     open_cache(worker);
     return open_sources(worker);
 }
@@ -289,12 +355,15 @@ void worker_close(struct worker *worker)
     worker->queue = NULL;
     for (unsigned i = 0; i < worker->endpoint_count; i++)
         worker->endpoints[i].source = NULL;
+    record_close(&worker->record);
     for (enum wait_kind kind = WAIT_IDLE; kind < WAIT_KINDS; kind++)
         while (worker->waits[kind].first != NULL)
             connection_discard(worker->waits[kind].first);
     free_dead(worker);
-    close_listeners(worker);
+    server_forget_addresses(worker, true);
+    close_listeners(worker, true);
     cache_close(worker->cache);
     http_shared_close(worker->http);
+    status_shared_close(worker->status);
     free(worker->roots);
 }

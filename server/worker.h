@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A worker: one thread, one queue, one listening socket of each address (they share the port by SO_REUSEPORT), and the
- * connections that came in through them. Workers share nothing on the way of a request.
+ * connections that came in through them. Workers share nothing on the way of a request. Who asks for the status is
+ * worker 0's.
  */
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
 
+#include "record/record.h"
 #include "waits.h"
 
 #include <pthread.h>
@@ -13,7 +15,11 @@
 struct cache;
 struct http_shared;
 struct server;
+struct status_shared;
 struct worker;
+
+/* Chains, and sources, of a queue beside those of the service's connections: of the status, the log, timers ... */
+enum { WORKER_OWN = 128 };
 
 /* One listening socket of a worker. */
 struct endpoint {
@@ -21,7 +27,10 @@ struct endpoint {
     const struct protocol *protocol;
     void *shared; /* the protocol's own: what the worker's connections have in common */
     errand_source *source;
-    int listener; /* -1: closed */
+    int listener;         /* -1: closed */
+    unsigned connections; /* open */
+    unsigned most;        /* not 0: an endpoint beside the service, with so many connections, which do not count among
+                             the worker's: neither its limits nor its end wait for them */
     bool paused;
 };
 
@@ -31,18 +40,20 @@ struct worker {
     pthread_t thread;
     errand_queue *queue;
     int *roots;                 /* of the sites, as errand_root_add() gave them */
-    struct endpoint *endpoints; /* one for each address that is listened on */
+    struct endpoint *endpoints; /* one for each address that is listened on: the service's, then the status's */
     unsigned endpoint_count;
     unsigned paused; /* of these: so many accept nobody for now */
     struct http_shared *http;
-    struct cache *cache; /* NULL: none */
+    struct cache *cache;          /* NULL: none */
+    struct status_shared *status; /* NULL: nobody asks this worker */
+    struct record record;
     struct wait_list waits[WAIT_KINDS];
     struct connection *dead; /* to be freed after the batch */
     unsigned connections;
     int64_t sweep_at; /* when the sweep timer will go off; 0: it will not */
     errand_source *sweep, *retry, *grace;
     errand_source *post; /* others reach it under the server's lock, while `reachable` */
-    errand_source *signals[2];
+    errand_source *signals[3];
     unsigned finished; /* of worker 0: how many others have */
     bool reachable;
     bool stopping; /* finish what is under way */
@@ -61,11 +72,12 @@ void worker_run(struct worker *worker);
 /* Closes everything that worker_open() opened, also when that failed half-way. */
 void worker_close(struct worker *worker);
 
-/* Stops listening, closes idle connections, lets the others end within the time of grace. */
+/* Stops listening, closes idle connections, lets the others end within the time of grace. Who asks for the status is
+ * told so until then. */
 void worker_stop(struct worker *worker);
 
 /* For connections. */
-void worker_count_connection(struct worker *worker, int change);
+void worker_count_connection(struct endpoint *endpoint, int change);
 void worker_sweep_by(struct worker *worker, int64_t time);
 int64_t worker_wait_limit(const struct worker *worker, enum wait_kind kind);
 

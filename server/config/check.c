@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,11 +37,43 @@ static bool users_are_good(const struct config_host *host, char *why, size_t why
     return true;
 }
 
+static int access_error(const char *path, int mode)
+{
+    return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0 ? 0 : errno;
+}
+
+/* Could it be opened to write, or made? Nothing is. Returns 0 or an errno. */
+static int log_error_of(const char *path)
+{
+    struct stat status;
+    if (stat(path, &status) == 0) {
+        if (S_ISDIR(status.st_mode))
+            return EISDIR;
+        return S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) ? ESPIPE : access_error(path, W_OK);
+    }
+    if (errno != ENOENT)
+        return errno;
+    const char *slash = strrchr(path, '/');
+    char *folder = slash == NULL ? strdup(".") : strndup(path, (size_t)(slash - path) + 1);
+    int error = folder == NULL ? ENOMEM : access_error(folder, W_OK | X_OK);
+    free(folder);
+    return error;
+}
+
+static bool log_is_good(const char *path, char *why, size_t why_size)
+{
+    int error = path == NULL || strcmp(path, "-") == 0 ? 0 : log_error_of(path);
+    if (error)
+        snprintf(why, why_size, "cannot write the access log %s: %s", path,
+                 error == ESPIPE ? "it is a pipe (use - and redirect standard output)" : strerror(error));
+    return error == 0;
+}
+
 bool config_check_files(const struct config *config, char *why, size_t why_size)
 {
     for (unsigned i = 0; i < config->host_count; i++)
         if (!is_directory(config->hosts[i].directory, why, why_size) ||
             !users_are_good(&config->hosts[i], why, why_size))
             return false;
-    return true;
+    return log_is_good(config->access_log, why, why_size);
 }

@@ -144,7 +144,9 @@ static size_t write_page(struct exchange *exchange, struct http_page *page, char
         page->realm = exchange->policy.users->realm.bytes;
         page->realm_length = realm_length(exchange);
     }
-    return http_head_page(*out, exchange_clock(exchange), page);
+    length = http_head_page(*out, exchange_clock(exchange), page);
+    record_reply(exchange_record(exchange), &exchange->record, *out, length);
+    return length;
 }
 
 static int answer_page(errand_chain *chain, struct exchange *exchange, struct http_page *page)
@@ -233,6 +235,7 @@ static void send_without_chain(struct exchange *exchange, int status)
     char *out;
     size_t length = write_page(exchange, &page, &out);
     ssize_t sent = length > 0 ? send(http->base.fd, out, length, MSG_DONTWAIT | MSG_NOSIGNAL) : -1;
+    exchange->record.bytes += sent > 0 ? (uint64_t)sent : 0;
     exchange_release(http);
     if (length > 0 && sent == (ssize_t)length && shutdown(http->base.fd, SHUT_WR) == 0)
         connection_linger(&http->base);

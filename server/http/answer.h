@@ -11,6 +11,7 @@
 #include "conditional.h"
 #include "exchange.h"
 #include "policy.h"
+#include "record/record.h"
 #include "sites.h"
 
 enum {
@@ -37,6 +38,7 @@ struct exchange {
     struct http_connection *http;
     struct exchange *next; /* spare */
     const struct site *site;
+    struct record_request record;
     struct errand_stat stat;
     struct policy policy;
     struct http_conditions conditions;
@@ -66,6 +68,9 @@ struct exchange {
 
 struct http_shared *exchange_shared(const struct exchange *exchange);
 int exchange_root(const struct exchange *exchange);
+
+/* Where it is written down what happens to requests: see record/record.h. */
+struct record *exchange_record(const struct exchange *exchange);
 
 static inline bool exchange_is_head(const struct exchange *exchange)
 {

@@ -75,8 +75,10 @@ static bool is_of_now(struct exchange *exchange, struct cache_entry *entry)
 static int append_hit(errand_chain *chain, struct exchange *exchange)
 {
     struct cache_entry *entry = exchange->entry;
-    if (is_plain(exchange, entry) && is_of_now(exchange, entry))
+    if (is_plain(exchange, entry) && is_of_now(exchange, entry)) {
+        record_reply(exchange_record(exchange), &exchange->record, entry->head, entry->head_length);
         return answer_head(chain, exchange, entry->head, (size_t)entry->head_length + entry->body_length);
+    }
     exchange->stat = entry->stat;
     return file_append_bytes(chain, exchange, entry->head + entry->head_length);
 }

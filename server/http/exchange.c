@@ -31,6 +31,11 @@ int exchange_root(const struct exchange *exchange)
     return worker->roots[exchange->site - worker->server->sites.list];
 }
 
+struct record *exchange_record(const struct exchange *exchange)
+{
+    return &exchange->http->base.endpoint->worker->record;
+}
+
 /* ------------------------------------------------------------------------------------------- the record */
 
 static struct exchange *take_exchange(struct http_connection *http)
@@ -56,6 +61,7 @@ void exchange_release(struct http_connection *http)
     struct http_shared *shared = http->base.endpoint->shared;
     struct exchange *exchange = http->exchange;
     http->exchange = NULL;
+    record_end(exchange_record(exchange), &exchange->record);
     free(exchange->large);
     free(exchange->space);
     free(exchange->lines);
@@ -118,8 +124,10 @@ int exchange_submit(struct exchange *exchange, errand_chain *chain)
     uint64_t rate = exchange->policy.rate;
     if (rate == 0 || (limits->rate != 0 && limits->rate < rate))
         rate = limits->rate;
-    return connection_submit(connection, chain,
-                             &(struct connection_limits){.stall_ns = limits->send_ns, .bytes_per_second = rate});
+    int error = connection_submit(connection, chain,
+                                  &(struct connection_limits){.stall_ns = limits->send_ns, .bytes_per_second = rate});
+    record_stage(&exchange->record, STAGE_WAIT, connection->endpoint->worker->queue);
+    return error;
 }
 
 void exchange_run(struct exchange *exchange, int (*append)(errand_chain *, struct exchange *))
@@ -270,19 +278,22 @@ static void begin(struct exchange *exchange, const struct http_request *request,
 void exchange_begin(struct http_connection *http, const struct http_request *request, const char *head)
 {
     struct exchange *exchange = take_exchange(http);
-    if (exchange == NULL)
+    if (exchange == NULL) {
         connection_close(&http->base);
-    else
-        begin(exchange, request, head);
+        return;
+    }
+    record_begin(exchange_record(exchange), &exchange->record, &http->base, head, request->line);
+    begin(exchange, request, head);
 }
 
-void exchange_refuse(struct http_connection *http, int status)
+void exchange_refuse(struct http_connection *http, int status, const char *head, size_t length)
 {
     struct exchange *exchange = take_exchange(http);
     if (exchange == NULL) {
         connection_close(&http->base);
         return;
     }
+    record_begin(exchange_record(exchange), &exchange->record, &http->base, head, length);
     exchange->linger = true;
     answer_alone(exchange, status);
 }
@@ -302,8 +313,14 @@ static bool peer_is_gone(const struct errand_event *event)
     }
 }
 
+void exchange_cancelled(struct exchange *exchange, const struct errand_event *event)
+{
+    record_chain(exchange_record(exchange), &exchange->record, event, exchange_shared(exchange)->worker->queue);
+}
+
 enum exchange_state exchange_ended(struct exchange *exchange, const struct errand_event *event)
 {
+    record_chain(exchange_record(exchange), &exchange->record, event, exchange_shared(exchange)->worker->queue);
     if (event->error == 0)
         return EXCHANGE_DONE;
     if (peer_is_gone(event))

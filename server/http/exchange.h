@@ -8,11 +8,11 @@
 
 /*
  * Begin to answer: http->exchange is set, with a chain under way, unless the connection had to be closed. head: the
- * request's, in data that need not outlive the call. refuse: with a status, without having understood the request; the
- * connection ends after it.
+ * request's, in data that need not outlive the call. refuse: with a status, without having understood the request, of
+ * which so much came; the connection ends after it.
  */
 void exchange_begin(struct http_connection *http, const struct http_request *request, const char *head);
-void exchange_refuse(struct http_connection *http, int status);
+void exchange_refuse(struct http_connection *http, int status, const char *head, size_t length);
 
 enum exchange_state {
     EXCHANGE_DONE,    /* the whole reply was sent */
@@ -22,6 +22,9 @@ enum exchange_state {
 
 /* Its chain ended. */
 enum exchange_state exchange_ended(struct exchange *exchange, const struct errand_event *event);
+
+/* Its chain was cancelled, because the connection is being closed. */
+void exchange_cancelled(struct exchange *exchange, const struct errand_event *event);
 
 /* Does the connection stay after it? If not: is there, or may there be, input that nobody will read? */
 bool exchange_keeps_alive(const struct exchange *exchange);

@@ -136,6 +136,7 @@ static int append_parts(errand_chain *chain, struct exchange *exchange, struct f
         return -ENOMEM;
     char *head = at;
     at += http_head_file(at, exchange_clock(exchange), &found->head);
+    record_reply(exchange_record(exchange), &exchange->record, head, (size_t)(at - head));
     int result = 0;
     for (unsigned i = 0; i < found->parts && result >= 0; i++) {
         at += http_multipart_part(at, &multipart, &found->pieces[i], i == 0);
@@ -169,6 +170,7 @@ static int append_reply(errand_chain *chain, struct exchange *exchange, const ch
     if (out == NULL)
         return -ENOMEM;
     size_t length = http_head_file(out, exchange_clock(exchange), head);
+    record_reply(exchange_record(exchange), &exchange->record, out, length);
     if (bytes && !alone) {
         memcpy(out + length, bytes + head->offset, head->length);
         length += head->length;
@@ -191,6 +193,7 @@ static int decide(errand_chain *chain, void *context)
     struct exchange *exchange = context;
     if (exchange->names != NULL && exchange->names->count > 1)
         exchange->name = (uint8_t)errand_chain_choice(chain, exchange->file_step);
+    record_stage(&exchange->record, STAGE_OPEN, exchange_shared(exchange)->worker->queue);
     const struct exchange_name *name = chosen(exchange);
     bool asked = name == NULL || name->kind == KIND_FILE; /* and not the server's idea */
     if (S_ISREG(exchange->stat.mode))
@@ -231,6 +234,7 @@ static int decide_page(errand_chain *chain, void *context)
 {
     struct exchange *exchange = context;
     bool good = errand_chain_result(chain, exchange->file_step) >= 0 && S_ISREG(exchange->stat.mode);
+    record_stage(&exchange->record, STAGE_OPEN, exchange_shared(exchange)->worker->queue);
     return good ? append_reply(chain, exchange, NULL) : answer_status(chain, exchange, exchange->page_status);
 }
 

@@ -29,8 +29,10 @@ static int checked(errand_chain *chain, void *context)
     struct exchange *exchange = context;
     struct credentials *credentials = exchange->credentials;
     bool good = errand_chain_result(chain, 0) == 1;
-    if (good)
+    if (good) {
         users_cache_add(&exchange_shared(exchange)->logins, credentials->users, &credentials->said, now_of(exchange));
+        record_user(&exchange->record, credentials->said.name, strlen(credentials->said.name));
+    }
     login_free(exchange);
     return good ? file_append(chain, exchange) : answer_status(chain, exchange, 401);
 }
@@ -49,6 +51,7 @@ int login_check(struct exchange *exchange, const char *field, size_t length)
         return 401;
     }
     if (users_cache_has(&shared->logins, credentials->users, &credentials->said, now_of(exchange))) {
+        record_user(&exchange->record, credentials->said.name, strlen(credentials->said.name));
         login_free(exchange);
         return 0;
     }

@@ -37,7 +37,7 @@ static size_t take_request(struct http_connection *http, struct http_request *re
     if (result == 0)
         return used;
     if (result < 0) {
-        exchange_refuse(http, -result);
+        exchange_refuse(http, -result, data + used, length - used);
         return length; /* nothing that follows has a meaning */
     }
     exchange_begin(http, request, data + used);
@@ -143,6 +143,11 @@ static void on_chain(struct connection *connection, const struct errand_event *e
     }
 }
 
+static void on_stopped(struct connection *connection, const struct errand_event *event)
+{
+    exchange_cancelled(http_of(connection)->exchange, event);
+}
+
 static void on_expired(struct connection *connection)
 {
     struct http_connection *http = http_of(connection);
@@ -150,7 +155,7 @@ static void on_expired(struct connection *connection)
         connection_close(connection);
         return;
     }
-    exchange_refuse(http, 408);
+    exchange_refuse(http, 408, http->input->data + http->input->begin, http->input->end - http->input->begin);
     settle(http);
 }
 
@@ -168,6 +173,7 @@ const struct protocol http_protocol = {
     .data = on_data,
     .ended = on_ended,
     .chain = on_chain,
+    .stopped = on_stopped,
     .expired = on_expired,
     .release = on_release,
 };

@@ -92,6 +92,12 @@ def tested(backend):
             status, out, err = errand('-c', os.path.join(root, 'errand.conf'))
             same((status, out), (2, ''), 'without -t')
             assert words in err, err
+    for path, words in (('nowhere/log', 'No such file'), ('www', 'Is a directory')):
+        status, out, err = errand('-t', '-c', configured(root, f'[Log]\nAccess={path}\n[Host]\nDirectory=www\n'))
+        same((status, out), (2, ''), path)
+        assert f'cannot write the access log {root}/{path}: {words}' in err, err
+    same(errand('-t', '-c', configured(root, '[Log]\nAccess=log\n[Host]\nDirectory=www\n'))[0], 0)
+    assert not os.path.exists(os.path.join(root, 'log')), 'a test makes nothing'
     for arguments, words in (
             (['-t'], '-c FILE'), (['-c', '/nonexistent'], 'No such file'), (['-c', good, '-c', good], 'one config'),
             (['--cache', 'much'], "--cache 'much': want a size"), (['--status', 'x'], "--status 'x'"),

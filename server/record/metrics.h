@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a worker counts. It alone writes its record; the worker that answers for the server's state reads all of them,
+ * so a number may be a moment older than its neighbour. Numbers that only ever grow are totals since the start.
+ */
+#ifndef SERVER_RECORD_METRICS_H
+#define SERVER_RECORD_METRICS_H
+
+#include "errand.h"
+#include "histogram.h"
+#include "stages.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum metrics_method {
+    METRICS_GET,
+    METRICS_HEAD,
+    METRICS_POST,
+    METRICS_PUT,
+    METRICS_DELETE,
+    METRICS_OPTIONS,
+    METRICS_PROPFIND,
+    METRICS_MKCOL,
+    METRICS_MOVE,
+    METRICS_COPY,
+    METRICS_OTHER,
+    METRICS_METHODS
+};
+
+enum {
+    METRICS_CLASSES = 6, /* 1xx to 5xx; 0: the client was gone before there was an answer */
+    METRICS_STEPS = 64,  /* by kind of step; 0: none of them */
+};
+
+struct metrics {
+    counter requests[METRICS_METHODS][METRICS_CLASSES];
+    counter errors[METRICS_STEPS]; /* chains that failed, by the kind of the step */
+    counter bytes_in, bytes_out;
+    counter accepted, refused; /* connections; refused: no memory or descriptors for them */
+    counter log_lines, log_bytes, log_dropped, log_errors;
+    counter cache_hits, cache_misses, cache_evictions;
+    struct histogram total, stages[STAGES];
+
+    /* As they are now, published from time to time. */
+    counter connections, busy;    /* open; with a request under way */
+    counter steps[METRICS_STEPS]; /* what step those are at */
+    counter cache_bytes, cache_entries;
+    counter chains, operations, files_waiting, stuck, descriptors, threads, transfer_bytes, inline_runs, worker_runs;
+};
+
+/* NULL: no memory. free() frees it. */
+struct metrics *metrics_new(void);
+
+/* "GET"... of a request line; what is not known is "other". */
+enum metrics_method metrics_method(const char *name, size_t length);
+const char *metrics_method_name(enum metrics_method method);
+
+/* A request is over. status 0: there was no answer. */
+void metrics_request(struct metrics *metrics, enum metrics_method method, int status, uint64_t bytes,
+                     const struct stage_times *times);
+
+static inline void metrics_error(struct metrics *metrics, unsigned step_kind)
+{
+    counter_add(&metrics->errors[step_kind < METRICS_STEPS ? step_kind : 0], 1);
+}
+
+/* What the queue says of itself. */
+void metrics_publish_queue(struct metrics *metrics, errand_queue *queue);
+
+/* All workers' numbers added up: the same names, plain numbers. */
+struct metrics_sum {
+    uint64_t requests[METRICS_METHODS][METRICS_CLASSES];
+    uint64_t errors[METRICS_STEPS], steps[METRICS_STEPS];
+    uint64_t bytes_in, bytes_out, accepted, refused, log_lines, log_bytes, log_dropped, log_errors;
+    uint64_t cache_hits, cache_misses, cache_evictions, cache_bytes, cache_entries;
+    uint64_t connections, busy, chains, operations, files_waiting, stuck, descriptors, threads, transfer_bytes;
+    uint64_t inline_runs, worker_runs;
+    struct histogram_sum total, stages[STAGES];
+};
+
+void metrics_sum_add(struct metrics_sum *sum, const struct metrics *metrics);
+
+#endif
