@@ -259,7 +259,7 @@ enum pool_recall pool_recall(struct pool *pool, struct file_run *run, unsigned *
     if (run->state == RUN_WAITING) {
         dequeue(pool, run);
         result = RECALL_YOURS;
-    } else if (run->state == RUN_RUNNING && run->lane != LANE_WORK) {
+    } else if (run->state == RUN_RUNNING && run->calls[0].kind != ERRAND_STEP_WORK) { /* its lane may be changing */
         unsigned done = run->done; /* perhaps all of them: it is on its way back */
         *step = run->calls[done < run->count ? done : run->count - 1u].step;
         run->op = NULL;
