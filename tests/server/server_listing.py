@@ -8,12 +8,15 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
 
 from served import Server, directory, eventually, read_all, run, same, test, write
 
 LONG = bool(os.environ.get('TEST_LONG'))
+# What AddressSanitizer holds back of freed memory is not the server's.
+os.environ['ASAN_OPTIONS'] = os.environ.get('ASAN_OPTIONS', '') + ':quarantine_size_mb=1'
 NASTY = [b'"quoted"', b"it's", b'a\nb', b'<script>alert(1)<', b'&amp;', b'latin\xe9\xff', b'javascript:alert(1)',
          b'%41', b'a?b#c', b'back\\slash', 'späß \U0001f600'.encode(), b'tab\there', b'\xed\xa0\x80', b' ',
          b'\xe2\x80\xaeevil', b'x' * 255, b'\x7f', b'<img src=x>', b'mailto:a@b', b'C:', b'~',
@@ -109,15 +112,26 @@ def site(files, dirs=()):
     return root
 
 
-def many(count):
-    """A directory of so many empty files, in a site of its own."""
-    root = directory()
+def fill(root, count):
     os.mkdir(os.path.join(root, 'many'))
     fd = os.open(os.path.join(root, 'many'), os.O_RDONLY)
     for i in range(count):
         os.close(os.open(f'file-{i:07}', os.O_CREAT | os.O_WRONLY, 0o644, dir_fd=fd))
     os.close(fd)
     return root
+
+
+LARGE = 1000000 if LONG else 20000
+large = []
+
+
+def many():
+    """A site with a large directory, made once for all tests that only read it."""
+    if not large:
+        large.append(tempfile.TemporaryDirectory(prefix='errand-serve-'))
+        os.chmod(large[0].name, 0o755)
+        fill(large[0].name, LARGE)
+    return large[0].name
 
 
 @test
@@ -271,9 +285,7 @@ def memory(server):
 
 @test
 def streamed(backend):
-    count = 1000000 if LONG else 20000
-    root = many(count)
-    with Server(root, backend, '--listing', threads=1) as server:
+    with Server(many(), backend, '--listing', threads=1) as server:
         before, descriptors = memory(server), server.descriptors()
         with server.connect() as client, client.makefile('rb') as stream:
             client.sendall(request('/many/?json'))
@@ -284,33 +296,34 @@ def streamed(backend):
                 assert size < 64 << 10, size
                 found += stream.read(size + 2).count(b'"size":0,')
                 most = max(most, memory(server)) if LONG else 0
-            same(found, count)
+            same(found, LARGE)
         if LONG:
             assert most < before + (16 << 10), (before, most)
         else:
             page = listed(server, '/many/')
-            same(sorted(page.names()), [f'file-{i:07}' for i in range(count)])
+            same(sorted(page.names()), [f'file-{i:07}' for i in range(LARGE)])
             same(page.tags.count('p'), 2, 'the note')
         eventually(lambda: server.descriptors() <= descriptors + 1)
 
 
 @test
 def slow_reader(backend):
-    root = many(20000)
+    root = many()
     with Server(root, backend, '--listing', threads=1) as server:
         with server.connect(receive_buffer=4096) as client:
             client.sendall(request('/many/'))
             time.sleep(0.5)
             same(ask(server, '/many/?json')[0], 200, 'another one meanwhile')
             answer = read_all(client)
-        same(len(Page(unchunked(answer.partition(b'\r\n\r\n')[2]).decode()).rows), 20000)
+        same(len(Page(unchunked(answer.partition(b'\r\n\r\n')[2]).decode()).rows), LARGE)
 
 
 @test
 def stalled_reader(backend):
-    root = many(20000)
-    write(os.path.join(root, 'errand.conf'), b'[Limits]\nSendTimeout=1s\n[Host]\nDirectory=.\nListing=yes\n')
-    with Server(root, backend, '-c', os.path.join(root, 'errand.conf'), threads=1) as server:
+    root = many()
+    config = os.path.join(directory(), 'errand.conf')
+    write(config, f'[Limits]\nSendTimeout=1s\n[Host]\nDirectory={root}\nListing=yes\n'.encode())
+    with Server(root, backend, '-c', config, threads=1) as server:
         ask(server, '/many/')
         before = server.descriptors()
         with server.connect(receive_buffer=4096) as client:
@@ -326,7 +339,7 @@ def stalled_reader(backend):
 
 @test
 def clients_that_leave(backend):
-    root = many(20000)
+    root = many()
     with Server(root, backend, '--listing', threads=1) as server:
         ask(server, '/many/')
         before = server.descriptors()
@@ -342,7 +355,7 @@ def clients_that_leave(backend):
 
 @test
 def stop_in_the_middle(backend):
-    root = many(20000)
+    root = many()
     for wait in (0, 0.01, 0.05):
         with Server(root, backend, '--listing') as server:
             clients = [server.connect(receive_buffer=4096) for _ in range(4)]
@@ -360,7 +373,7 @@ def stop_in_the_middle(backend):
 
 @test
 def files_removed_meanwhile(backend):
-    root = many(6000)
+    root = fill(directory(), 6000)
     with Server(root, backend, '--listing', threads=1) as server:
         with server.connect(receive_buffer=4096) as client:
             client.sendall(request('/many/?json'))
