@@ -19,7 +19,7 @@ enum {
     EXCHANGE_NAMES_MAX = 16, /* files that are tried for one request */
 };
 
-enum exchange_kind { KIND_FILE, KIND_INDEX, KIND_TRIED, KIND_FALLBACK };
+enum exchange_kind { KIND_FILE, KIND_INDEX, KIND_TRIED, KIND_LISTING, KIND_FALLBACK };
 
 /* Files of which the first that can be opened is served. */
 struct exchange_names {
@@ -33,6 +33,7 @@ struct exchange_names {
 };
 
 struct credentials;
+struct listing;
 
 struct exchange {
     struct http_connection *http;
@@ -47,6 +48,7 @@ struct exchange {
     struct credentials *credentials;        /* being checked; NULL: none */
     struct cache_waiter waiter;             /* while `waits` */
     struct cache_entry *entry;              /* being sent; NULL: none */
+    struct listing *listing;                /* being sent; NULL: none */
     char *path;                             /* relative to the root; a slash stands before it */
     const char *query;                      /* with its "?", as it came */
     char *large, *space, *lines; /* NULL, or memory for what does not fit below: texts, heads, lines of heads; ours */
@@ -61,6 +63,8 @@ struct exchange {
     bool conditional, keep_alive, linger;
     bool old;       /* HTTP/1.0 */
     bool directory; /* the URL names one */
+    bool json;      /* rather than HTML */
+    bool lists;     /* the chain under way opens a directory that is to be listed */
     bool is_page;   /* what is sent is the last that can be said */
     char head[HTTP_HEAD_SPACE];
     char text[EXCHANGE_TEXT];
@@ -83,6 +87,9 @@ const struct http_clock *exchange_clock(struct exchange *exchange);
 
 /* Has a chain of its own perform what is appended, within the time limits of a reply; or answers with the error. */
 void exchange_run(struct exchange *exchange, int (*append)(errand_chain *, struct exchange *));
+
+/* Bytes a second that its client may have; 0: without limit. */
+uint64_t exchange_rate(const struct exchange *exchange);
 
 /* Submits a chain of the exchange that waits for its client or a disk. Returns 0 or the error. */
 int exchange_submit(struct exchange *exchange, errand_chain *chain);

@@ -103,6 +103,8 @@ static enum cache_answer look(struct exchange *exchange, struct cache_entry **en
 {
     const struct exchange_names *names = exchange->names;
     const struct exchange_name *name = names ? &names->list[exchange->name] : NULL;
+    if (name != NULL && name->kind == KIND_LISTING)
+        return CACHE_PASS;
     exchange->waiter = (struct cache_waiter){.told = told};
     return cache_find(cache_of(exchange),
                       (uint32_t)(exchange->site - exchange_shared(exchange)->worker->server->sites.list),

@@ -4,6 +4,7 @@
  * who answers it. What fails before anything was sent is told to the client by a page, in a second chain.
  */
 #include "answer.h"
+#include "listing.h"
 #include "log.h"
 #include "path.h"
 #include "shared.h"
@@ -68,6 +69,7 @@ void exchange_release(struct http_connection *http)
     free(exchange->names);
     login_free(exchange);
     cached_release(exchange);
+    listing_release(exchange);
     shared->in_use--;
     if (shared->spares < SPARES_MAX) {
         exchange->next = shared->spare;
@@ -117,16 +119,23 @@ const struct http_clock *exchange_clock(struct exchange *exchange)
     return &shared->clock;
 }
 
+static const struct config_limits *limits_of(const struct exchange *exchange)
+{
+    return &exchange_shared(exchange)->worker->server->config->limits;
+}
+
+uint64_t exchange_rate(const struct exchange *exchange)
+{
+    uint64_t rate = exchange->policy.rate, most = limits_of(exchange)->rate;
+    return rate == 0 || (most != 0 && most < rate) ? most : rate;
+}
+
 int exchange_submit(struct exchange *exchange, errand_chain *chain)
 {
-    struct connection *connection = &exchange->http->base;
-    const struct config_limits *limits = &connection->endpoint->worker->server->config->limits;
-    uint64_t rate = exchange->policy.rate;
-    if (rate == 0 || (limits->rate != 0 && limits->rate < rate))
-        rate = limits->rate;
-    int error = connection_submit(connection, chain,
-                                  &(struct connection_limits){.stall_ns = limits->send_ns, .bytes_per_second = rate});
-    record_stage(&exchange->record, STAGE_WAIT, connection->endpoint->worker->queue);
+    struct connection_limits limits = {.stall_ns = limits_of(exchange)->send_ns,
+                                       .bytes_per_second = exchange_rate(exchange)};
+    int error = connection_submit(&exchange->http->base, chain, &limits);
+    record_stage(&exchange->record, STAGE_WAIT, exchange_shared(exchange)->worker->queue);
     return error;
 }
 
@@ -249,6 +258,8 @@ static int understand(struct exchange *exchange, const struct http_request *requ
         return 404;
     if (exchange->policy.deny)
         return 403;
+    exchange->json = exchange->policy.listing && request->accept.at != 0 &&
+                     http_prefers_json(head + request->accept.at, request->accept.length);
     exchange->codings.identity = true;
     if (exchange->site->config->precompressed)
         exchange->codings = http_accept_encoding(
@@ -318,21 +329,35 @@ void exchange_cancelled(struct exchange *exchange, const struct errand_event *ev
     record_chain(exchange_record(exchange), &exchange->record, event, exchange_shared(exchange)->worker->queue);
 }
 
+/* A chain ended well. Returns 0: the reply is out; 1: another chain is under way; or an error. */
+static int go_on(struct exchange *exchange)
+{
+    if (exchange->listing != NULL)
+        return listing_go_on(exchange);
+    if (!exchange->lists)
+        return 0;
+    int error = listing_begin(exchange);
+    return error ? error : 1;
+}
+
 enum exchange_state exchange_ended(struct exchange *exchange, const struct errand_event *event)
 {
     record_chain(exchange_record(exchange), &exchange->record, event, exchange_shared(exchange)->worker->queue);
-    if (event->error == 0)
-        return EXCHANGE_DONE;
+    int error = event->error;
+    if (error == 0)
+        error = go_on(exchange);
+    if (error >= 0)
+        return error == 0 ? EXCHANGE_DONE : EXCHANGE_GOES_ON;
     if (peer_is_gone(event))
         return EXCHANGE_BROKEN;
-    int status = answer_status_of(event->error);
+    int status = answer_status_of(error);
     if (status == 500)
-        log_error("a reply failed at its step %s: %s", errand_step_name(event->step_kind),
-                  errand_error_name(event->error));
-    if (event->error == -EMFILE || event->error == -ENFILE)
-        log_error("a file could not be opened: %s (see ulimit -n)", errand_error_name(event->error));
-    if (event->bytes > 0 || exchange->is_page)
+        log_error("a reply failed at its step %s: %s", errand_step_name(event->step_kind), errand_error_name(error));
+    if (error == -EMFILE || error == -ENFILE)
+        log_error("a file could not be opened: %s (see ulimit -n)", errand_error_name(error));
+    if (event->bytes > 0 || exchange->is_page || (exchange->listing != NULL && listing_is_begun(exchange)))
         return EXCHANGE_BROKEN;
+    listing_release(exchange);
     answer_alone(exchange, status);
     return EXCHANGE_GOES_ON;
 }

@@ -5,6 +5,7 @@
  */
 #include "answer.h"
 #include "date.h"
+#include "listing.h"
 #include "multipart.h"
 #include "worker.h"
 
@@ -198,6 +199,8 @@ static int decide(errand_chain *chain, void *context)
     bool asked = name == NULL || name->kind == KIND_FILE; /* and not the server's idea */
     if (S_ISREG(exchange->stat.mode))
         return append_reply(chain, exchange, NULL);
+    if (S_ISDIR(exchange->stat.mode) && name != NULL && name->kind == KIND_LISTING)
+        return listing_append(chain, exchange);
     if (S_ISDIR(exchange->stat.mode) && !exchange->directory && asked)
         return answer_with_slash(chain, exchange);
     return answer_status(chain, exchange, 404); /* a device, a FIFO, an index.html that is a directory */

@@ -118,6 +118,26 @@ size_t http_head_file(char *out, const struct http_clock *clock, const struct ht
     return (size_t)(put_end(at, head->connection) - out);
 }
 
+size_t http_head_stream(char *out, const struct http_clock *clock, const struct http_stream_head *head)
+{
+    char *at = put_start(out, 200, clock);
+    if (head->json) {
+        at = TEXT_PUT(at, "Content-Type: application/json\r\n");
+    } else {
+        at = TEXT_PUT(at, "Content-Type: text/html; charset=utf-8\r\n"
+                          "Content-Security-Policy: default-src 'none'; style-src 'nonce-");
+        at = text_bytes(at, head->nonce, head->nonce_length);
+        at = TEXT_PUT(at, "'; script-src 'nonce-");
+        at = text_bytes(at, head->nonce, head->nonce_length);
+        at = TEXT_PUT(at, "'; base-uri 'none'; form-action 'none'\r\n");
+    }
+    at = TEXT_PUT(at, "Vary: Accept\r\n");
+    if (head->chunked)
+        at = TEXT_PUT(at, "Transfer-Encoding: chunked\r\n");
+    at = text_bytes(at, head->lines, head->lines_length);
+    return (size_t)(put_end(at, head->connection) - out);
+}
+
 #define PAGE_START  "<!DOCTYPE html>\n<title>"
 #define PAGE_MIDDLE "</title>\n<h1>"
 #define PAGE_END    "</h1>\n"

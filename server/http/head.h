@@ -48,6 +48,18 @@ struct http_file_head {
 /* out has HTTP_HEAD_SPACE bytes more than lines_length, location_length and realm_length. Return the length. */
 size_t http_head_file(char *out, const struct http_clock *clock, const struct http_file_head *head);
 
+/* A listing: 200, of a length that is not known yet. */
+struct http_stream_head {
+    enum http_connection_line connection;
+    bool chunked; /* else it ends with the connection */
+    bool json;    /* else HTML, whose style and script have the nonce */
+    const char *nonce;
+    size_t nonce_length;
+    const char *lines; /* more of them, whole */
+    size_t lines_length;
+};
+size_t http_head_stream(char *out, const struct http_clock *clock, const struct http_stream_head *head);
+
 /* A page for a status, whole unless only_head; a 204 has none. */
 struct http_page {
     int status;

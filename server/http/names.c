@@ -81,6 +81,9 @@ static void gather(struct gathering *g)
         add(g, exchange->path, exchange->path_length, &host->index.list[i], KIND_INDEX);
     for (unsigned i = 0; i < host->try_files.count; i++)
         add_try(g, &host->try_files.list[i]);
+    if (exchange->directory && exchange->policy.listing)
+        add_one(g, (struct config_text[]){{exchange->path, exchange->path_length}, {".", 1}}, KIND_LISTING,
+                HTTP_CODINGS);
     if (host->fallback.length > 1)
         add(g, host->fallback.bytes + 1, host->fallback.length - 1, NULL, KIND_FALLBACK);
 }
