@@ -122,10 +122,13 @@ void connection_chain_event(struct connection *connection, const struct errand_e
 {
     assert(connection->chain != 0);
     connection->chain = 0;
-    if (connection->state == CONNECTION_CLOSING)
-        finish(connection);
-    else
+    if (connection->state != CONNECTION_CLOSING) {
         connection->endpoint->protocol->chain(connection, event);
+        return;
+    }
+    if (event->fd >= 0) /* handed over before it could be cancelled */
+        close(event->fd);
+    finish(connection);
 }
 
 int connection_submit(struct connection *connection, errand_chain *chain, const struct connection_limits *limits)
@@ -153,7 +156,7 @@ void connection_resume(struct connection *connection)
 
 void connection_expired(struct connection *connection)
 {
-    if (connection->wait == WAIT_INPUT)
+    if (connection->wait == WAIT_INPUT || connection->wait == WAIT_BODY)
         connection->endpoint->protocol->expired(connection);
     else
         connection_close(connection);

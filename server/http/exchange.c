@@ -4,9 +4,11 @@
  * who answers it. What fails before anything was sent is told to the client by a page, in a second chain.
  */
 #include "answer.h"
+#include "change.h"
 #include "log.h"
 #include "path.h"
 #include "shared.h"
+#include "upload.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -55,6 +57,7 @@ void exchange_release(struct http_connection *http)
 {
     struct http_shared *shared = http->base.endpoint->shared;
     struct exchange *exchange = http->exchange;
+    upload_free(exchange); /* needs its path once more */
     http->exchange = NULL;
     free(exchange->large);
     free(exchange->space);
@@ -97,6 +100,8 @@ bool exchange_lingers(const struct exchange *exchange)
 
 enum http_connection_line exchange_connection_line(struct exchange *exchange)
 {
+    if (exchange->upload != NULL)
+        upload_leave_body(exchange);
     exchange->keep_alive = exchange->keep_alive && !exchange->http->base.endpoint->worker->stopping;
     if (!exchange->keep_alive)
         return HTTP_SAYS_CLOSE;
@@ -211,9 +216,13 @@ static int understand(struct exchange *exchange, const struct http_request *requ
     exchange->old = request->minor == 0;
     exchange->keep_alive = http_request_keeps_alive(request);
     bool reads = request->method == HTTP_GET || request->method == HTTP_HEAD;
-    int status = see_to_body(exchange, request, reads || request->method == HTTP_OPTIONS);
+    bool changes = request->method == HTTP_DELETE || request->method == HTTP_MKCOL;
+    bool puts = request->method == HTTP_PUT;
+    int status = puts ? upload_prepare(exchange, request)
+                      : see_to_body(exchange, request, reads || changes || request->method == HTTP_OPTIONS);
     if (status != 0)
         return status;
+    exchange->append = puts ? upload_append : changes ? change_append : file_append;
     find_site(exchange, request, head);
     if (request->flags & HTTP_ASTERISK)
         return 0;
@@ -225,11 +234,32 @@ static int understand(struct exchange *exchange, const struct http_request *requ
         return 404;
     if (exchange->policy.deny)
         return 403;
+    if ((puts || changes) && !exchange->policy.writable)
+        return 405;
+    if (puts && exchange->policy.redirect == NULL)
+        return upload_check(exchange, request);
+    if (request->method == HTTP_MKCOL && request->content_length > 0)
+        return 415;
     exchange->codings.identity = true;
     if (exchange->site->config->precompressed)
         exchange->codings = http_accept_encoding(
             request->accept_encoding.at ? head + request->accept_encoding.at : NULL, request->accept_encoding.length);
     return reads && exchange->policy.redirect == NULL ? names_choose(exchange) : 0;
+}
+
+static void go_on(struct exchange *exchange)
+{
+    errand_chain *chain;
+    int error = errand_chain_new(exchange_shared(exchange)->worker->queue, &chain);
+    if (error == 0) {
+        error = exchange->append(chain, exchange);
+        if (error)
+            errand_chain_drop(chain);
+        else
+            error = exchange_submit(exchange, chain);
+    }
+    if (error)
+        answer_alone(exchange, answer_status_of(error));
 }
 
 static void begin(struct exchange *exchange, const struct http_request *request, const char *head)
@@ -245,7 +275,7 @@ static void begin(struct exchange *exchange, const struct http_request *request,
         if (exchange->policy.users != NULL)
             status = login_check(exchange, head + request->authorization.at, request->authorization.length);
         if (status == 0)
-            file_begin(exchange);
+            go_on(exchange);
         else if (status > 0)
             answer_alone(exchange, status);
     }
@@ -271,6 +301,30 @@ void exchange_refuse(struct http_connection *http, int status)
     answer_alone(exchange, status);
 }
 
+/* --------------------------------------------------------------------------------------------- a body */
+
+bool exchange_reads_body(const struct exchange *exchange)
+{
+    return upload_reads(exchange);
+}
+
+bool exchange_waits_for_body(const struct exchange *exchange)
+{
+    return upload_waits(exchange);
+}
+
+void exchange_take_body(struct exchange *exchange)
+{
+    if (upload_waits(exchange))
+        upload_take(exchange);
+}
+
+void exchange_give_up_body(struct exchange *exchange)
+{
+    exchange->keep_alive = false;
+    answer_alone(exchange, 408);
+}
+
 /* -------------------------------------------------------------------------------------------- its end */
 
 /* Nobody is there any more to be told anything, and there is nothing to report. */
@@ -288,17 +342,22 @@ static bool peer_is_gone(const struct errand_event *event)
 
 enum exchange_state exchange_ended(struct exchange *exchange, const struct errand_event *event)
 {
+    if (event->error == 0 && exchange->upload != NULL && upload_chain_ended(exchange, event)) {
+        exchange_take_body(exchange);
+        return EXCHANGE_GOES_ON;
+    }
     if (event->error == 0)
         return EXCHANGE_DONE;
     if (peer_is_gone(event))
         return EXCHANGE_BROKEN;
-    int status = answer_status_of(event->error);
+    bool reads = exchange->append == NULL || exchange->append == file_append;
+    int status = reads ? answer_status_of(event->error) : change_status_of(event->error);
     if (status == 500)
         log_error("a reply failed at its step %s: %s", errand_step_name(event->step_kind),
                   errand_error_name(event->error));
     if (event->error == -EMFILE || event->error == -ENFILE)
         log_error("a file could not be opened: %s (see ulimit -n)", errand_error_name(event->error));
-    if (event->bytes > 0 || exchange->is_page)
+    if ((event->bytes > 0 && !upload_is_silent(exchange)) || exchange->is_page)
         return EXCHANGE_BROKEN;
     answer_alone(exchange, status);
     return EXCHANGE_GOES_ON;

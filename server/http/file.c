@@ -235,18 +235,3 @@ int file_append_page(errand_chain *chain, struct exchange *exchange, const struc
     int step = errand_step_call(chain, decide_page, exchange);
     return step < 0 ? step : 0;
 }
-
-void file_begin(struct exchange *exchange)
-{
-    errand_chain *chain;
-    int error = errand_chain_new(exchange_shared(exchange)->worker->queue, &chain);
-    if (error == 0) {
-        error = file_append(chain, exchange);
-        if (error)
-            errand_chain_drop(chain);
-        else
-            error = exchange_submit(exchange, chain);
-    }
-    if (error)
-        answer_alone(exchange, answer_status_of(error));
-}

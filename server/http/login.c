@@ -32,7 +32,7 @@ static int checked(errand_chain *chain, void *context)
     if (good)
         users_cache_add(&exchange_shared(exchange)->logins, credentials->users, &credentials->said, now_of(exchange));
     login_free(exchange);
-    return good ? file_append(chain, exchange) : answer_status(chain, exchange, 401);
+    return good ? exchange->append(chain, exchange) : answer_status(chain, exchange, 401);
 }
 
 int login_check(struct exchange *exchange, const char *field, size_t length)
