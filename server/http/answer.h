@@ -40,13 +40,13 @@ struct exchange {
     struct errand_stat stat;
     struct policy policy;
     struct http_conditions conditions;
-    struct http_text origin, asked_headers; /* CORS */
-    struct exchange_names *names;           /* NULL: path alone */
-    struct credentials *credentials;        /* being checked; NULL: none */
-    struct upload *upload;                  /* of a PUT */
+    struct http_text origin, asked_headers;           /* CORS */
+    struct exchange_names *names;                     /* NULL: path alone */
+    struct credentials *credentials;                  /* being checked; NULL: none */
+    struct upload *upload;                            /* of a PUT */
     int (*append)(errand_chain *, struct exchange *); /* what is done once it is known who asks */
-    char *path;                             /* relative to the root; a slash stands before it */
-    const char *query;                      /* with its "?", as it came */
+    char *path;                                       /* relative to the root; a slash stands before it */
+    const char *query;                                /* with its "?", as it came */
     char *large, *space, *lines; /* NULL, or memory for what does not fit below: texts, heads, lines of heads; ours */
     uint32_t path_length;
     uint16_t query_length;

@@ -117,7 +117,7 @@ size_t http_head_file(char *out, const struct http_clock *clock, const struct ht
 #define PAGE_END    "</h1>\n"
 
 #define READING "GET, HEAD, OPTIONS"
-#define WRITING READING ", PUT, DELETE, MKCOL, MOVE, COPY"
+#define WRITING READING ", PUT, DELETE, MKCOL"
 
 /* What goes with some statuses. */
 static char *put_particulars(char *at, const struct http_page *page)

@@ -16,8 +16,8 @@
 #include <unistd.h>
 
 enum {
-    PIECE = 128 * 1024,     /* written at once, and all that an upload keeps in memory besides its input */
-    PASS_OVER = 64 * 1024,  /* of a body that is refused; more ends the connection */
+    PIECE = 128 * 1024,    /* written at once, and all that an upload keeps in memory besides its input */
+    PASS_OVER = 64 * 1024, /* of a body that is refused; more ends the connection */
     FILE_MODE = 0666,
 };
 

@@ -23,7 +23,8 @@ def configured(backend, config):
     root = directory()
     os.mkdir(os.path.join(root, 'www'))
     write(os.path.join(root, 'errand.conf'), f'[Host]\nDirectory=www\nWritable=yes\n{config}'.encode())
-    return os.path.join(root, 'www'), Server(os.path.join(root, 'www'), backend, '-c', os.path.join(root, 'errand.conf'))
+    www = os.path.join(root, 'www')
+    return www, Server(www, backend, '-c', os.path.join(root, 'errand.conf'))
 
 
 def content(*path):
