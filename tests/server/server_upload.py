@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """Uploads and changes: PUT, DELETE, MKCOL of a server that may be written to."""
+import base64
 import os
 import random
 import signal
@@ -207,11 +208,30 @@ def collections(backend):
 
 
 @test
+def logins(backend):
+    done = subprocess.run(['openssl', 'passwd', '-6', 'geheim'], stdout=subprocess.PIPE, check=True)
+    users = os.path.join(directory(), 'users')
+    write(users, b'anna:' + done.stdout)
+    root, server = configured(backend, f'[Path /**]\nUsers={users}\n')
+    good, bad = (base64.b64encode(said).decode() for said in (b'anna:geheim', b'anna:falsch'))
+    with server:
+        same(put(server, '/a', b'x').status, 401)
+        same(put(server, '/a', b'x', f'Authorization: Basic {bad}').status, 401)
+        same(server.status(head('PUT', '/a', 'Content-Length: 1', 'Expect: 100-continue')), 401)
+        same(server.get('/d', 'MKCOL', authorization=f'Basic {bad}').status, 401)
+        same(names(root), [])
+        for wanted in (201, 204):  # found out by a worker, then remembered
+            same(put(server, '/a', BYTES, f'Authorization: Basic {good}').status, wanted)
+        same(server.get('/d', 'MKCOL', authorization=f'Basic {good}').status, 201)
+        same(content(root, 'a') == BYTES, True)
+
+
+@test
 def killed(backend):
     """What was acknowledged is there, and whole, whenever the server is killed."""
     root, chance = directory(), random.Random(backend)
     one, two = b'1' * 300000, b'2' * 300000
-    for turn in range(1000 if LONG else 25):
+    for turn in range(1000 if LONG else 50):
         _, server = writable(backend, root=root, threads=1)
         last, client = None, server.connect()
         limit = time.monotonic() + chance.random() * 0.05
