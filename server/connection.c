@@ -138,6 +138,8 @@ void connection_chain_event(struct connection *connection, const struct errand_e
         protocol->chain(connection, event);
         return;
     }
+    if (event->fd >= 0) /* handed over before it could be cancelled */
+        close(event->fd);
     if (protocol->stopped != NULL)
         protocol->stopped(connection, event);
     finish(connection);
@@ -168,7 +170,7 @@ void connection_resume(struct connection *connection)
 
 void connection_expired(struct connection *connection)
 {
-    if (connection->wait == WAIT_INPUT)
+    if (connection->wait == WAIT_INPUT || connection->wait == WAIT_BODY)
         connection->endpoint->protocol->expired(connection);
     else
         connection_close(connection);

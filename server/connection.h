@@ -27,6 +27,7 @@ enum wait_kind {
     WAIT_IDLE,  /* the next request */
     WAIT_INPUT, /* the rest of one that has begun */
     WAIT_DRAIN, /* the client to notice that this is over */
+    WAIT_BODY,  /* more of the body of an upload */
     WAIT_BUSY,  /* a chain, which has time limits of its own */
     WAIT_KINDS
 };
@@ -39,7 +40,7 @@ struct protocol {
     void (*ended)(struct connection *);                                 /* the client sends no more */
     void (*chain)(struct connection *, const struct errand_event *);    /* its chain ended */
     void (*stopped)(struct connection *, const struct errand_event *);  /* or it did, being closed; may be NULL */
-    void (*expired)(struct connection *);                               /* WAIT_INPUT lasted too long */
+    void (*expired)(struct connection *);                               /* WAIT_INPUT or WAIT_BODY: too long */
     void (*release)(struct connection *);                               /* gives back what the record refers to */
 };
 

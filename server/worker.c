@@ -24,6 +24,7 @@ int64_t worker_wait_limit(const struct worker *worker, enum wait_kind kind)
     switch (kind) {
     case WAIT_IDLE: return limits->idle_ns;
     case WAIT_INPUT: return limits->head_ns;
+    case WAIT_BODY: return limits->body_ns;
     case WAIT_DRAIN: return 2 * ERRAND_SECOND;
     default: return INT64_MAX;
     }

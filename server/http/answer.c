@@ -25,7 +25,11 @@ int answer_status_of(int error)
     case ENODEV:
     case ESTALE: return 404;
     case EACCES:
-    case EPERM: return 403;
+    case EPERM:
+    case EROFS: return 403;
+    case EFBIG: return 413;
+    case ENOSPC:
+    case EDQUOT: return 507;
     case EMFILE:
     case ENFILE:
     case EAGAIN:
@@ -211,6 +215,12 @@ int answer_redirect(errand_chain *chain, struct exchange *exchange)
     int result = answer_location(chain, exchange, rule->redirect, url, (size_t)(at - url));
     free(target);
     return result;
+}
+
+int answer_changed(errand_chain *chain, struct exchange *exchange, int status, const char *tag, size_t length)
+{
+    struct http_page page = {.status = status, .tag = tag, .tag_length = length};
+    return answer_page(chain, exchange, &page);
 }
 
 int answer_options(errand_chain *chain, struct exchange *exchange)

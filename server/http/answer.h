@@ -34,6 +34,7 @@ struct exchange_names {
 
 struct credentials;
 struct listing;
+struct upload;
 
 struct exchange {
     struct http_connection *http;
@@ -43,14 +44,16 @@ struct exchange {
     struct errand_stat stat;
     struct policy policy;
     struct http_conditions conditions;
-    struct http_text origin, asked_headers; /* CORS */
-    struct exchange_names *names;           /* NULL: path alone */
-    struct credentials *credentials;        /* being checked; NULL: none */
-    struct cache_waiter waiter;             /* while `waits` */
-    struct cache_entry *entry;              /* being sent; NULL: none */
-    struct listing *listing;                /* being sent; NULL: none */
-    char *path;                             /* relative to the root; a slash stands before it */
-    const char *query;                      /* with its "?", as it came */
+    struct http_text origin, asked_headers;           /* CORS */
+    struct exchange_names *names;                     /* NULL: path alone */
+    struct credentials *credentials;                  /* being checked; NULL: none */
+    struct cache_waiter waiter;                       /* while `waits` */
+    struct cache_entry *entry;                        /* being sent; NULL: none */
+    struct listing *listing;                          /* being sent; NULL: none */
+    struct upload *upload;                            /* of a PUT */
+    int (*append)(errand_chain *, struct exchange *); /* what is done once it is known who asks */
+    char *path;                                       /* relative to the root; a slash stands before it */
+    const char *query;                                /* with its "?", as it came */
     char *large, *space, *lines; /* NULL, or memory for what does not fit below: texts, heads, lines of heads; ours */
     uint32_t path_length;
     uint16_t query_length;
@@ -117,6 +120,9 @@ int answer_redirect(errand_chain *chain, struct exchange *exchange);
 /* To OPTIONS. */
 int answer_options(errand_chain *chain, struct exchange *exchange);
 
+/* That something was changed; tag: the file's entity tag now, NULL: none is told. */
+int answer_changed(errand_chain *chain, struct exchange *exchange, int status, const char *tag, size_t length);
+
 /* In a chain of its own: as errors of chains, and requests that need no file, are answered. */
 void answer_alone(struct exchange *exchange, int status);
 void answer_by(struct exchange *exchange, int (*append)(errand_chain *, struct exchange *));
@@ -152,7 +158,7 @@ int names_choose(struct exchange *exchange);
 /* ---- login.c */
 
 /* Is the client to be asked who he is? Returns 0: go on; 401, 503; -1: a chain is under way that finds out, and then
- * goes on with file_append(). */
+ * goes on with exchange->append(). */
 int login_check(struct exchange *exchange, const char *field, size_t length);
 void login_free(struct exchange *exchange);
 

@@ -4,10 +4,12 @@
  * who answers it. What fails before anything was sent is told to the client by a page, in a second chain.
  */
 #include "answer.h"
+#include "change.h"
 #include "listing.h"
 #include "log.h"
 #include "path.h"
 #include "shared.h"
+#include "upload.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -61,6 +63,7 @@ void exchange_release(struct http_connection *http)
 {
     struct http_shared *shared = http->base.endpoint->shared;
     struct exchange *exchange = http->exchange;
+    upload_free(exchange); /* needs its path once more */
     http->exchange = NULL;
     record_end(exchange_record(exchange), &exchange->record);
     free(exchange->large);
@@ -106,6 +109,8 @@ bool exchange_lingers(const struct exchange *exchange)
 
 enum http_connection_line exchange_connection_line(struct exchange *exchange)
 {
+    if (exchange->upload != NULL)
+        upload_leave_body(exchange);
     exchange->keep_alive = exchange->keep_alive && !exchange->http->base.endpoint->worker->stopping;
     if (!exchange->keep_alive)
         return HTTP_SAYS_CLOSE;
@@ -244,9 +249,13 @@ static int understand(struct exchange *exchange, const struct http_request *requ
     exchange->old = request->minor == 0;
     exchange->keep_alive = http_request_keeps_alive(request);
     bool reads = request->method == HTTP_GET || request->method == HTTP_HEAD;
-    int status = see_to_body(exchange, request, reads || request->method == HTTP_OPTIONS);
+    bool changes = request->method == HTTP_DELETE || request->method == HTTP_MKCOL;
+    bool puts = request->method == HTTP_PUT;
+    int status = puts ? upload_prepare(exchange, request)
+                      : see_to_body(exchange, request, reads || changes || request->method == HTTP_OPTIONS);
     if (status != 0)
         return status;
+    exchange->append = puts ? upload_append : changes ? change_append : file_append;
     find_site(exchange, request, head);
     if (request->flags & HTTP_ASTERISK)
         return 0;
@@ -258,6 +267,12 @@ static int understand(struct exchange *exchange, const struct http_request *requ
         return 404;
     if (exchange->policy.deny)
         return 403;
+    if ((puts || changes) && !exchange->policy.writable)
+        return 405;
+    if (puts && exchange->policy.redirect == NULL)
+        return upload_check(exchange, request);
+    if (request->method == HTTP_MKCOL && request->content_length > 0)
+        return 415;
     exchange->json = exchange->policy.listing && request->accept.at != 0 &&
                      http_prefers_json(head + request->accept.at, request->accept.length);
     exchange->codings.identity = true;
@@ -265,6 +280,15 @@ static int understand(struct exchange *exchange, const struct http_request *requ
         exchange->codings = http_accept_encoding(
             request->accept_encoding.at ? head + request->accept_encoding.at : NULL, request->accept_encoding.length);
     return reads && exchange->policy.redirect == NULL ? names_choose(exchange) : 0;
+}
+
+/* It is known who asks. */
+static void proceed(struct exchange *exchange)
+{
+    if (exchange->append == file_append)
+        cached_begin(exchange);
+    else
+        exchange_run(exchange, exchange->append);
 }
 
 static void begin(struct exchange *exchange, const struct http_request *request, const char *head)
@@ -280,7 +304,7 @@ static void begin(struct exchange *exchange, const struct http_request *request,
         if (exchange->policy.users != NULL)
             status = login_check(exchange, head + request->authorization.at, request->authorization.length);
         if (status == 0)
-            cached_begin(exchange);
+            proceed(exchange);
         else if (status > 0)
             answer_alone(exchange, status);
     }
@@ -309,6 +333,30 @@ void exchange_refuse(struct http_connection *http, int status, const char *head,
     answer_alone(exchange, status);
 }
 
+/* --------------------------------------------------------------------------------------------- a body */
+
+bool exchange_reads_body(const struct exchange *exchange)
+{
+    return upload_reads(exchange);
+}
+
+bool exchange_waits_for_body(const struct exchange *exchange)
+{
+    return upload_waits(exchange);
+}
+
+void exchange_take_body(struct exchange *exchange)
+{
+    if (upload_waits(exchange))
+        upload_take(exchange);
+}
+
+void exchange_give_up_body(struct exchange *exchange)
+{
+    exchange->keep_alive = false;
+    answer_alone(exchange, 408);
+}
+
 /* -------------------------------------------------------------------------------------------- its end */
 
 /* Nobody is there any more to be told anything, and there is nothing to report. */
@@ -330,8 +378,12 @@ void exchange_cancelled(struct exchange *exchange, const struct errand_event *ev
 }
 
 /* A chain ended well. Returns 0: the reply is out; 1: another chain is under way; or an error. */
-static int go_on(struct exchange *exchange)
+static int go_on(struct exchange *exchange, const struct errand_event *event)
 {
+    if (exchange->upload != NULL && upload_chain_ended(exchange, event)) {
+        exchange_take_body(exchange);
+        return 1;
+    }
     if (exchange->listing != NULL)
         return listing_go_on(exchange);
     if (!exchange->lists)
@@ -345,17 +397,19 @@ enum exchange_state exchange_ended(struct exchange *exchange, const struct erran
     record_chain(exchange_record(exchange), &exchange->record, event, exchange_shared(exchange)->worker->queue);
     int error = event->error;
     if (error == 0)
-        error = go_on(exchange);
+        error = go_on(exchange, event);
     if (error >= 0)
         return error == 0 ? EXCHANGE_DONE : EXCHANGE_GOES_ON;
     if (peer_is_gone(event))
         return EXCHANGE_BROKEN;
-    int status = answer_status_of(error);
+    bool reads = exchange->append == NULL || exchange->append == file_append;
+    int status = reads ? answer_status_of(error) : change_status_of(error);
     if (status == 500)
         log_error("a reply failed at its step %s: %s", errand_step_name(event->step_kind), errand_error_name(error));
     if (error == -EMFILE || error == -ENFILE)
         log_error("a file could not be opened: %s (see ulimit -n)", errand_error_name(error));
-    if (event->bytes > 0 || exchange->is_page || (exchange->listing != NULL && listing_is_begun(exchange)))
+    bool sent = event->bytes > 0 && !upload_is_silent(exchange);
+    if (sent || exchange->is_page || (exchange->listing != NULL && listing_is_begun(exchange)))
         return EXCHANGE_BROKEN;
     listing_release(exchange);
     answer_alone(exchange, status);

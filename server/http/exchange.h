@@ -16,9 +16,17 @@ void exchange_refuse(struct http_connection *http, int status, const char *head,
 
 enum exchange_state {
     EXCHANGE_DONE,    /* the whole reply was sent */
-    EXCHANGE_GOES_ON, /* with another chain: a page that says what went wrong */
+    EXCHANGE_GOES_ON, /* with another chain, a page that says what went wrong, or with its body */
     EXCHANGE_BROKEN,  /* the client cannot be told any more */
 };
+
+/* Is some of its body still to come? Is that waited for now? Then take what can be used of http->input. */
+bool exchange_reads_body(const struct exchange *exchange);
+bool exchange_waits_for_body(const struct exchange *exchange);
+void exchange_take_body(struct exchange *exchange);
+
+/* No byte of it came for too long. */
+void exchange_give_up_body(struct exchange *exchange);
 
 /* Its chain ended. */
 enum exchange_state exchange_ended(struct exchange *exchange, const struct errand_event *event);

@@ -11,6 +11,7 @@ static const char *status_text(int status)
 {
     switch (status) {
     case 200: return "200 OK";
+    case 201: return "201 Created";
     case 204: return "204 No Content";
     case 206: return "206 Partial Content";
     case 301: return "301 Moved Permanently";
@@ -26,9 +27,12 @@ static const char *status_text(int status)
     case 405: return "405 Method Not Allowed";
     case 406: return "406 Not Acceptable";
     case 408: return "408 Request Timeout";
+    case 409: return "409 Conflict";
+    case 411: return "411 Length Required";
     case 412: return "412 Precondition Failed";
     case 413: return "413 Content Too Large";
     case 414: return "414 URI Too Long";
+    case 415: return "415 Unsupported Media Type";
     case 416: return "416 Range Not Satisfiable";
     case 417: return "417 Expectation Failed";
     case 429: return "429 Too Many Requests";
@@ -36,6 +40,7 @@ static const char *status_text(int status)
     case 501: return "501 Not Implemented";
     case 503: return "503 Service Unavailable";
     case 505: return "505 HTTP Version Not Supported";
+    case 507: return "507 Insufficient Storage";
     default: return "500 Internal Server Error";
     }
 }
@@ -143,7 +148,7 @@ size_t http_head_stream(char *out, const struct http_clock *clock, const struct 
 #define PAGE_END    "</h1>\n"
 
 #define READING "GET, HEAD, OPTIONS"
-#define WRITING READING ", PUT, DELETE, MKCOL, MOVE, COPY"
+#define WRITING READING ", PUT, DELETE, MKCOL"
 
 /* What goes with some statuses. */
 static char *put_particulars(char *at, const struct http_page *page)
@@ -171,6 +176,11 @@ static char *put_particulars(char *at, const struct http_page *page)
     }
     if (page->location != NULL) {
         at = text_bytes(at, page->location, page->location_length);
+        at = TEXT_PUT(at, "\r\n");
+    }
+    if (page->tag != NULL) {
+        at = TEXT_PUT(at, "ETag: ");
+        at = text_bytes(at, page->tag, page->tag_length);
         at = TEXT_PUT(at, "\r\n");
     }
     return text_bytes(at, page->lines, page->lines_length);

@@ -71,6 +71,8 @@ struct http_page {
     size_t location_length;
     const char *realm; /* of a 401 */
     size_t realm_length;
+    const char *tag; /* of what was written; NULL: none */
+    size_t tag_length;
     const char *lines; /* more of them, whole */
     size_t lines_length;
     uint64_t range_size; /* the file's, for a 416 */

@@ -34,7 +34,7 @@ static int checked(errand_chain *chain, void *context)
         record_user(&exchange->record, credentials->said.name, strlen(credentials->said.name));
     }
     login_free(exchange);
-    return good ? file_append(chain, exchange) : answer_status(chain, exchange, 401);
+    return good ? exchange->append(chain, exchange) : answer_status(chain, exchange, 401);
 }
 
 int login_check(struct exchange *exchange, const char *field, size_t length)

@@ -66,6 +66,15 @@ static void settle(struct http_connection *http)
     struct connection *connection = &http->base;
     if (connection->state != CONNECTION_OPEN)
         return;
+    if (http->exchange != NULL && exchange_waits_for_body(http->exchange)) {
+        if (connection->ended) {
+            connection_close(connection);
+            return;
+        }
+        connection_resume(connection);
+        connection_wait(connection, WAIT_BODY); /* anew: something came */
+        return;
+    }
     if (http->exchange != NULL) {
         if (connection->wait != WAIT_BUSY)
             connection_wait(connection, WAIT_BUSY);
@@ -87,13 +96,15 @@ static void settle(struct http_connection *http)
 static void on_data(struct connection *connection, const char *data, size_t length)
 {
     struct http_connection *http = http_of(connection);
-    if (http->exchange != NULL && !exchange_keeps_alive(http->exchange))
+    if (http->exchange != NULL && !exchange_keeps_alive(http->exchange) && !exchange_reads_body(http->exchange))
         return; /* nothing after this request will be answered */
     if (http->exchange != NULL || http->input != NULL) {
         if (!input_add(&http->input, data, length)) {
             connection_close(connection);
             return;
         }
+        if (http->exchange != NULL)
+            exchange_take_body(http->exchange);
         advance(http);
     } else {
         struct http_request request = {0};
@@ -151,6 +162,11 @@ static void on_stopped(struct connection *connection, const struct errand_event 
 static void on_expired(struct connection *connection)
 {
     struct http_connection *http = http_of(connection);
+    if (http->exchange != NULL) {
+        exchange_give_up_body(http->exchange);
+        settle(http);
+        return;
+    }
     if (http->input == NULL) { /* of a body that is of no use: its reply went out long ago */
         connection_close(connection);
         return;

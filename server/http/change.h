@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* DELETE and MKCOL, and what all changes share: looks at what is there, the directory that has to keep a name. */
+#ifndef SERVER_HTTP_CHANGE_H
+#define SERVER_HTTP_CHANGE_H
+
+#include "answer.h"
+
+/* How much of a path is its directory, with the slash. */
+size_t change_directory(const char *path);
+
+/* The directory's path, "." for the root, in the chain's memory; NULL: there is none. */
+const char *change_parent(errand_chain *chain, const char *path);
+
+/* Opens what is at the path, if there is anything, and fills exchange->stat in. Returns the step. */
+int change_look(errand_chain *chain, struct exchange *exchange, int flags);
+
+/* found: the result of that step. Returns 0, or the status that says why it may not be replaced or removed. */
+int change_judge(struct exchange *exchange, int64_t found);
+
+/* Has the disk keep the names in the directory of the path. */
+void change_sync(errand_chain *chain, struct exchange *exchange);
+
+/* As answer_status_of(), for who wanted to write. */
+int change_status_of(int error);
+
+/* The steps of DELETE and MKCOL. */
+int change_append(errand_chain *chain, struct exchange *exchange);
+
+#endif

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: MIT */
+/* Uploads: see upload.h. */
+#include "upload.h"
+#include "change.h"
+#include "chunked.h"
+#include "input.h"
+#include "worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    PIECE = 128 * 1024,    /* written at once, and all that an upload keeps in memory besides its input */
+    PASS_OVER = 64 * 1024, /* of a body that is refused; more ends the connection */
+    FILE_MODE = 0666,
+};
+
+static const char proceed[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+enum upload_stage {
+    OPENING,
+    BODY,    /* more of it is wanted */
+    KEEPING, /* the last chain is under way */
+    OVER,    /* a reply was written */
+};
+
+struct upload {
+    struct http_chunked chunked;
+    uint64_t left;    /* of a body with a length */
+    uint64_t written; /* and being written */
+    size_t filled;    /* of piece */
+    char *piece;
+    char *temporary; /* its path, where the filesystem has no O_TMPFILE; NULL: it has, or the name is gone */
+    struct errand_stat stat;
+    int fd;
+    uint8_t stage;
+    bool is_chunked, expects, complete, exists;
+    int look, open, room, name; /* steps of the chain under way */
+};
+
+/* ------------------------------------------------------------------------------------------- the body */
+
+int upload_prepare(struct exchange *exchange, const struct http_request *request)
+{
+    struct upload *upload = exchange->upload = calloc(1, sizeof *upload);
+    if (upload == NULL)
+        return 503;
+    upload->fd = -1;
+    upload->is_chunked = request->flags & HTTP_HAS_ENCODING;
+    upload->left = request->content_length;
+    upload->complete = !upload->is_chunked && upload->left == 0;
+    upload->expects = request->flags & HTTP_HAS_EXPECT;
+    if (request->flags & HTTP_ENCODING_OTHER)
+        return 501;
+    return request->flags & HTTP_EXPECTS_OTHER ? 417 : 0;
+}
+
+int upload_check(const struct exchange *exchange, const struct http_request *request)
+{
+    uint64_t most = exchange->site->config->upload_max;
+    if (!(request->flags & (HTTP_HAS_ENCODING | HTTP_HAS_LENGTH)))
+        return 411;
+    if (request->content_range.at != 0) /* a part in the place of the whole: RFC 9110, 9.3.4 */
+        return 400;
+    if (exchange->directory)
+        return 405;
+    return most != 0 && request->content_length > most ? 413 : 0;
+}
+
+bool upload_reads(const struct exchange *exchange)
+{
+    return exchange->upload != NULL && !exchange->upload->complete;
+}
+
+bool upload_is_silent(const struct exchange *exchange)
+{
+    return exchange->upload != NULL && exchange->upload->stage != OVER;
+}
+
+void upload_leave_body(struct exchange *exchange)
+{
+    struct upload *upload = exchange->upload;
+    upload->stage = OVER;
+    if (upload->complete)
+        return;
+    upload->complete = true;
+    /* Who waits for 100 Continue may or may not send the body now: unknowable. */
+    if (!upload->is_chunked && !upload->expects && upload->left <= PASS_OVER && exchange->keep_alive) {
+        exchange->http->skip = (uint32_t)upload->left;
+        return;
+    }
+    exchange->keep_alive = false;
+    exchange->linger = true;
+}
+
+bool upload_waits(const struct exchange *exchange)
+{
+    return exchange->upload != NULL && exchange->upload->stage == BODY && exchange->http->base.chain == 0;
+}
+
+/* Of the bytes, what fits. Returns how many are done with, or the negated status of a body that is refused. */
+static int64_t take_plain(struct upload *upload, const char *data, size_t length)
+{
+    size_t room = PIECE - upload->filled;
+    size_t take = length < room ? length : room;
+    take = take < upload->left ? take : (size_t)upload->left;
+    memcpy(upload->piece + upload->filled, data, take);
+    upload->filled += take;
+    upload->left -= take;
+    upload->complete = upload->left == 0;
+    return (int64_t)take;
+}
+
+static int64_t take_chunked(struct upload *upload, const char *data, size_t length)
+{
+    size_t room = PIECE - upload->filled;
+    struct http_chunked_step step;
+    int result = http_chunked_read(&upload->chunked, data, length < room ? length : room, &step);
+    if (result < 0)
+        return result;
+    if (result == HTTP_CHUNKED_DATA) {
+        memcpy(upload->piece + upload->filled, data + step.at, step.length);
+        upload->filled += step.length;
+    }
+    upload->complete = result == HTTP_CHUNKED_END;
+    return (int64_t)step.used;
+}
+
+/* Input becomes content until the piece is full or there is no more. Returns 0 or a status. */
+static int fill_piece(struct exchange *exchange)
+{
+    struct upload *upload = exchange->upload;
+    struct http_connection *http = exchange->http;
+    uint64_t most = exchange->site->config->upload_max;
+    while (!upload->complete && http->input != NULL && upload->filled < PIECE) {
+        const char *data = http->input->data + http->input->begin;
+        size_t length = http->input->end - http->input->begin;
+        int64_t used = upload->is_chunked ? take_chunked(upload, data, length) : take_plain(upload, data, length);
+        if (used < 0)
+            return (int)-used;
+        input_take(&http->input, (size_t)used);
+        if (most != 0 && upload->written + upload->filled > most)
+            return 413;
+    }
+    return 0;
+}
+
+static int append_write(errand_chain *chain, struct upload *upload)
+{
+    int step = errand_step_write(chain, upload->fd, upload->piece, upload->filled, (int64_t)upload->written);
+    upload->written += upload->filled;
+    upload->filled = 0;
+    return step < 0 ? step : 0;
+}
+
+static int append_keep(errand_chain *chain, struct exchange *exchange);
+
+void upload_take(struct exchange *exchange)
+{
+    struct upload *upload = exchange->upload;
+    errand_chain *chain;
+    int status = fill_piece(exchange);
+    if (status == 0 && !upload->complete && upload->filled < PIECE)
+        return;
+    if (status == 0 && errand_chain_new(exchange_shared(exchange)->worker->queue, &chain) != 0)
+        status = 503;
+    if (status != 0) {
+        answer_alone(exchange, status);
+        return;
+    }
+    int error = upload->filled > 0 ? append_write(chain, upload) : 0;
+    if (error == 0 && upload->complete) {
+        upload->stage = KEEPING;
+        error = append_keep(chain, exchange);
+    }
+    if (error != 0)
+        errand_chain_drop(chain);
+    else
+        error = exchange_submit(exchange, chain);
+    if (error != 0)
+        answer_alone(exchange, answer_status_of(error));
+}
+
+/* ---------------------------------------------------------------------------------------- the first chain */
+
+/* All was judged and there is room: the body may come. */
+static int begin_body(errand_chain *chain, void *context)
+{
+    struct exchange *exchange = context;
+    struct upload *upload = exchange->upload;
+    int64_t room = upload->room >= 0 ? errand_chain_result(chain, upload->room) : 0;
+    if (room == -ENOSPC || room == -EDQUOT || room == -EFBIG)
+        return answer_status(chain, exchange, 507);
+    if ((upload->piece = malloc(PIECE)) == NULL)
+        return -ENOMEM;
+    if (upload->expects && !upload->complete && exchange->http->input == NULL)
+        errand_step_send(chain, exchange->http->base.fd, proceed, sizeof proceed - 1, 0);
+    upload->stage = BODY;
+    int step = errand_step_hand_over(chain, ERRAND_SLOT(upload->open));
+    return step < 0 ? step : 0;
+}
+
+/*
+ * Room for the body and for what is to stay free is allocated and given back: that asks the filesystem itself, in the
+ * lane of its device, where statvfs(3) could only be called in the lane that all share. Uploads that begin at the same
+ * instant see each other's. What cannot allocate is asked by the writes.
+ */
+static int append_room(errand_chain *chain, struct exchange *exchange)
+{
+    struct upload *upload = exchange->upload;
+    uint64_t space = exchange->site->config->upload_space, most = INT64_MAX - 1;
+    upload->room = -1;
+    if (space > 0) {
+        uint64_t wanted = space >= most || upload->left >= most - space ? most : upload->left + space;
+        int file = ERRAND_SLOT(upload->open);
+        upload->room = errand_step_allocate(chain, file, FALLOC_FL_KEEP_SIZE, 0, (int64_t)wanted);
+        errand_step_optional(chain, upload->room);
+        errand_step_truncate(chain, file, 0);
+    }
+    int step = errand_step_call(chain, begin_body, exchange);
+    return step < 0 ? step : 0;
+}
+
+/* A name beside the file's that nobody else has, for filesystems without O_TMPFILE. */
+static bool choose_name(struct exchange *exchange)
+{
+    struct upload *upload = exchange->upload;
+    size_t directory = change_directory(exchange->path), size = directory + sizeof ERRAND_TEMPORARY + 16;
+    uint64_t number;
+    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number || (upload->temporary = malloc(size)) == NULL)
+        return false;
+    snprintf(upload->temporary, size, "%.*s" ERRAND_TEMPORARY "%016llx", (int)directory, exchange->path,
+             (unsigned long long)number);
+    return true;
+}
+
+/* The call step: what stands at the path is known, and whether a temporary file could be opened. */
+static int looked(errand_chain *chain, void *context)
+{
+    struct exchange *exchange = context;
+    struct upload *upload = exchange->upload;
+    int64_t opened = errand_chain_result(chain, upload->open);
+    int status = change_judge(exchange, errand_chain_result(chain, upload->look));
+    if (status != 0)
+        return answer_status(chain, exchange, status);
+    if (opened >= 0)
+        return append_room(chain, exchange);
+    if (opened != -EOPNOTSUPP && opened != -EISDIR && opened != -EINVAL) /* is it only O_TMPFILE that there is not? */
+        return answer_status(chain, exchange, change_status_of((int)opened));
+    if (!choose_name(exchange))
+        return -ENOMEM;
+    upload->open =
+        errand_step_open(chain, exchange_root(exchange), upload->temporary, O_WRONLY | O_CREAT | O_EXCL, FILE_MODE);
+    return append_room(chain, exchange);
+}
+
+int upload_append(errand_chain *chain, struct exchange *exchange)
+{
+    struct upload *upload = exchange->upload;
+    const char *parent = change_parent(chain, exchange->path);
+    if (parent == NULL)
+        return -ENOMEM;
+    upload->look = change_look(chain, exchange, O_PATH);
+    upload->open = errand_step_open(chain, exchange_root(exchange), parent, O_TMPFILE | O_WRONLY, FILE_MODE);
+    errand_step_optional(chain, upload->open);
+    int step = errand_step_call(chain, looked, exchange);
+    return step < 0 ? step : 0;
+}
+
+bool upload_chain_ended(struct exchange *exchange, const struct errand_event *event)
+{
+    struct upload *upload = exchange->upload;
+    if (event->fd >= 0)
+        upload->fd = event->fd;
+    return upload->stage == BODY;
+}
+
+/* ---------------------------------------------------------------------------------------- the last chain */
+
+/* The call step: the file has its name, and the disk keeps it. */
+static int kept(errand_chain *chain, void *context)
+{
+    struct exchange *exchange = context;
+    struct upload *upload = exchange->upload;
+    if (errand_chain_result(chain, upload->name) == -EEXIST)
+        return answer_status(chain, exchange, 412);
+    if (errand_chain_result(chain, upload->name) < 0)
+        return (int)errand_chain_result(chain, upload->name);
+    char tag[HTTP_TAG_SPACE];
+    size_t length = http_tag_write(tag, upload->stat.modified_ns, upload->stat.bytes, upload->stat.inode);
+    free(upload->temporary);
+    upload->temporary = NULL;
+    return answer_changed(chain, exchange, upload->exists ? 204 : 201, tag, length);
+}
+
+/*
+ * The call step: all is written and synced. Between this look at the present file and the step that follows at once,
+ * another may still change it; but not for "If-None-Match: *", where a name that has come meanwhile is not replaced.
+ */
+static int looked_again(errand_chain *chain, void *context)
+{
+    struct exchange *exchange = context;
+    struct upload *upload = exchange->upload;
+    const struct http_text *none = &exchange->conditions.if_none_match;
+    int root = exchange_root(exchange), status = change_judge(exchange, errand_chain_result(chain, upload->look));
+    if (status != 0)
+        return answer_status(chain, exchange, status);
+    upload->exists = errand_chain_result(chain, upload->look) >= 0;
+    bool is_new = none->length == 1 && *none->bytes == '*';
+    if (upload->temporary != NULL)
+        upload->name =
+            errand_step_rename(chain, root, upload->temporary, root, exchange->path, is_new ? RENAME_NOREPLACE : 0);
+    else
+        upload->name = is_new ? errand_step_link_file(chain, upload->fd, root, exchange->path)
+                              : errand_step_replace(chain, upload->fd, root, exchange->path);
+    if (is_new)
+        errand_step_optional(chain, upload->name);
+    change_sync(chain, exchange);
+    int step = errand_step_call(chain, kept, exchange);
+    return step < 0 ? step : 0;
+}
+
+static int append_keep(errand_chain *chain, struct exchange *exchange)
+{
+    struct upload *upload = exchange->upload;
+    errand_step_sync(chain, upload->fd, 0);
+    errand_step_stat(chain, upload->fd, &upload->stat);
+    upload->look = change_look(chain, exchange, O_PATH);
+    int step = errand_step_call(chain, looked_again, exchange);
+    return step < 0 ? step : 0;
+}
+
+/* ------------------------------------------------------------------------------------------------- its end */
+
+static void unlinked(const struct errand_event *event)
+{
+    (void)event; /* nobody is left to be told */
+}
+
+/* A named temporary file goes, whatever becomes of the connection. */
+static void unlink_temporary(struct exchange *exchange)
+{
+    errand_chain *chain;
+    if (errand_chain_new(exchange_shared(exchange)->worker->queue, &chain) != 0)
+        return;
+    errand_step_unlink(chain, exchange_root(exchange), exchange->upload->temporary);
+    errand_submit(chain, &(struct errand_submit){.size = sizeof(struct errand_submit), .ended = unlinked}, NULL);
+}
+
+void upload_free(struct exchange *exchange)
+{
+    struct upload *upload = exchange->upload;
+    if (upload == NULL)
+        return;
+    if (upload->temporary != NULL && exchange_shared(exchange)->worker->queue != NULL)
+        unlink_temporary(exchange);
+    if (upload->fd >= 0)
+        close(upload->fd);
+    free(upload->temporary);
+    free(upload->piece);
+    free(upload);
+    exchange->upload = NULL;
+}
