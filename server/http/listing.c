@@ -19,6 +19,7 @@ enum {
     BATCH_NAMES = 96 << 10,
     PIECE = 24 << 10,                          /* bytes of the page that are sent at once */
     LOOK_ENTRIES = (HTTP_CHAIN_STEPS - 1) / 3, /* by one chain: open, stat, close each; then a call */
+    LOOKS_ALL = 32,                            /* of all listings of a worker; but each may have one */
     LOOKS = 8,                                 /* chains at once */
     CHUNK_HEAD = 10,                           /* room for "ffffffff\r\n" */
 };
@@ -34,6 +35,7 @@ struct look {
 
 struct listing {
     struct exchange *exchange; /* NULL: gone */
+    struct http_shared *shared;
     errand_queue *queue;
     errand_id list; /* its chain; 0: it has ended */
     int dir;        /* open while that chain lasts */
@@ -143,6 +145,7 @@ static void look_ended(const struct errand_event *event)
     struct listing *listing = look->listing;
     look->id = 0;
     listing->looking--;
+    listing->shared->looks--;
     if (event->error == -ECANCELED && listing->error == 0) /* by us, or the queue is being closed */
         listing->error = -ECANCELED;
     advance(listing);
@@ -170,6 +173,7 @@ static bool begin_look(struct look *look, unsigned count)
     if (errand_submit(chain, &options, &look->id) != 0)
         return false;
     listing->looking++;
+    listing->shared->looks++;
     listing->looked += count;
     return true;
 }
@@ -180,7 +184,8 @@ static void look_on(struct listing *listing)
     bool all = listing->paused || listing->listed;
     for (unsigned i = 0; i < LOOKS && listing->looked < listing->count; i++) {
         size_t left = listing->count - listing->looked;
-        if (left < LOOK_ENTRIES && !all)
+        bool enough = listing->looking > 0 && listing->shared->looks >= LOOKS_ALL;
+        if (enough || (left < LOOK_ENTRIES && !all))
             return;
         struct look *look = &listing->looks[i];
         look->listing = listing;
@@ -452,7 +457,8 @@ int listing_begin(struct exchange *exchange)
     exchange->lists = false;
     exchange->listing = listing;
     listing->exchange = exchange;
-    listing->queue = exchange_shared(exchange)->worker->queue;
+    listing->shared = exchange_shared(exchange);
+    listing->queue = listing->shared->worker->queue;
     int error = begin_view(exchange, &listing->view) ? 0 : -EIO;
     if (error == 0)
         error = begin_list(listing);

@@ -29,6 +29,7 @@ struct http_shared {
     struct users_cache logins;
     struct exchange *spare; /* records that are kept for the next requests */
     unsigned spares, in_use, peak;
+    unsigned looks; /* chains that look at entries of directories */
 };
 
 extern const struct protocol http_protocol;

@@ -122,16 +122,16 @@ def fill(root, count):
 
 
 LARGE = 1000000 if LONG else 20000
-large = []
+large = {}
 
 
-def many():
+def many(count=20000):
     """A site with a large directory, made once for all tests that only read it."""
-    if not large:
-        large.append(tempfile.TemporaryDirectory(prefix='errand-serve-'))
-        os.chmod(large[0].name, 0o755)
-        fill(large[0].name, LARGE)
-    return large[0].name
+    if count not in large:
+        large[count] = tempfile.TemporaryDirectory(prefix='errand-serve-')
+        os.chmod(large[count].name, 0o755)
+        fill(large[count].name, count)
+    return large[count].name
 
 
 @test
@@ -285,7 +285,7 @@ def memory(server):
 
 @test
 def streamed(backend):
-    with Server(many(), backend, '--listing', threads=1) as server:
+    with Server(many(LARGE), backend, '--listing', threads=1) as server:
         before, descriptors = memory(server), server.descriptors()
         with server.connect() as client, client.makefile('rb') as stream:
             client.sendall(request('/many/?json'))
@@ -315,7 +315,7 @@ def slow_reader(backend):
             time.sleep(0.5)
             same(ask(server, '/many/?json')[0], 200, 'another one meanwhile')
             answer = read_all(client)
-        same(len(Page(unchunked(answer.partition(b'\r\n\r\n')[2]).decode()).rows), LARGE)
+        same(len(Page(unchunked(answer.partition(b'\r\n\r\n')[2]).decode()).rows), 20000)
 
 
 @test
