@@ -53,13 +53,11 @@ struct connection {
     errand_id chain; /* 0: none */
     int64_t since;   /* when the wait began, on the queue's clock */
     int fd;
-    unsigned drained;         /* bytes thrown away while lingering */
-    uint8_t state;            /* enum connection_state */
-    uint8_t wait;             /* enum wait_kind */
-    bool ended;               /* the client has shut its side down */
-    bool paused;              /* no more input wanted for now */
-    bool has_client;          /* whose address is known */
-    unsigned char client[16]; /* IPv6, or IPv4 mapped into it; all zero: not to be had */
+    unsigned drained; /* bytes thrown away while lingering */
+    uint8_t state;    /* enum connection_state */
+    uint8_t wait;     /* enum wait_kind */
+    bool ended;       /* the client has shut its side down */
+    bool paused;      /* no more input wanted for now */
 };
 
 /* Takes over the new socket. */

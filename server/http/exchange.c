@@ -20,7 +20,7 @@
 enum {
     SPARES_MAX = 64,      /* records kept by a worker */
     BODY_MAX = 64 * 1024, /* of a GET: passed over, since it means nothing */
-    TRIM_ABOVE = 1024,    /* after so many at once, memory is given back to the system */
+    TRIM_ABOVE = 128,     /* after so many at once, memory is given back to the system */
 };
 
 struct http_shared *exchange_shared(const struct exchange *exchange)

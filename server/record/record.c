@@ -139,15 +139,11 @@ bool record_timer(struct worker *worker, const void *user_data)
 
 /* ------------------------------------------------------------------------------------------ of a request */
 
-/* The client's address, asked for while the connection surely has one. */
-static void read_client(struct connection *connection, unsigned char out[16])
+/* The client's address, asked for each time: kept, it would cost every idle connection memory. */
+static void read_client(const struct connection *connection, unsigned char out[16])
 {
     struct sockaddr_storage address = {0};
     socklen_t length = sizeof address;
-    if (connection->has_client) {
-        memcpy(out, connection->client, 16);
-        return;
-    }
     if (getpeername(connection->fd, (struct sockaddr *)&address, &length) != 0)
         address.ss_family = AF_UNSPEC;
     memset(out, 0, 16);
@@ -157,8 +153,6 @@ static void read_client(struct connection *connection, unsigned char out[16])
         memset(out + 10, 0xff, 2);
         memcpy(out + 12, &((struct sockaddr_in *)&address)->sin_addr, 4);
     }
-    memcpy(connection->client, out, 16);
-    connection->has_client = true;
 }
 
 /* Is the line this field's? Then its value, without the blanks around it. name: lower case, with its colon. */
