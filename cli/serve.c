@@ -205,7 +205,7 @@ static int run(struct command_line *line)
     int error = apply(line);
     if (error)
         return error;
-    if (!config_finish(line->config, why, sizeof why) ||
+    if (!config_finish(line->config, why, sizeof why) || !config_check_keys(line->config, why, sizeof why) ||
         (line->test && !config_check_files(line->config, why, sizeof why))) {
         fprintf(stderr, "errand serve: %s\n", why);
         return EXIT_USAGE;

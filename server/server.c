@@ -2,6 +2,7 @@
 /* Starts the workers, and stops them: what concerns the process as a whole. */
 #include "shared.h"
 #include "http/mime.h"
+#include "identity.h"
 #include "http/session.h"
 #include "log.h"
 #include "record/sink.h"
@@ -364,6 +365,15 @@ static void tear_down(struct server *server)
     free(server->workers);
 }
 
+static bool become_user(const struct config *config)
+{
+    char why[256];
+    bool good = identity_take(config, why, sizeof why);
+    if (!good)
+        fprintf(stderr, "errand: %s\n", why);
+    return good;
+}
+
 int server_run(const struct config *config)
 {
     struct server server = {.config = config, .lock = PTHREAD_MUTEX_INITIALIZER, .started = PTHREAD_COND_INITIALIZER};
@@ -380,7 +390,7 @@ int server_run(const struct config *config)
     }
     int code = 1;
     if (set_up(&server)) {
-        if (listen_for_all(&server) == 0 && open_record(&server) == 0)
+        if (listen_for_all(&server) == 0 && become_user(config) && open_record(&server) == 0)
             code = run_workers(&server);
         server_forget_addresses(&server.workers[0], true); /* unless a worker ran, which did */
     }

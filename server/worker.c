@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BATCH = 128 };
+enum { BATCH = 128, CHAINS_MAX = 1 << 20 };
 
 #define RETRY_NS       (100 * ERRAND_MILLISECOND)
 #define SPARE_NS       ERRAND_SECOND /* idle for so long, a connection makes room for others */
@@ -318,10 +318,11 @@ static int open_protocols(struct worker *worker)
 int worker_open(struct worker *worker)
 {
     const struct server *server = worker->server;
+    uint32_t chains = 3 * server->limit + WORKER_OWN; /* a listing reads, looks and sends */
     struct errand_queue_options options = {
         .size = sizeof options,
         .backend = server->config->backend,
-        .chains = server->limit + WORKER_OWN,
+        .chains = chains < CHAINS_MAX ? chains : CHAINS_MAX,
         .chain_steps = HTTP_CHAIN_STEPS, /* the access log has fewer: a buffer of 64 KiB in pieces, see record/sink.c */
         .sources = server->limit + WORKER_OWN + worker->endpoint_count,
         .why = worker->why,

@@ -136,6 +136,9 @@ bool config_finish(struct config *config, char *why, size_t why_size);
 /* Are the directories and files that it names there, and what they should be? For a test without serving. */
 bool config_check_files(const struct config *config, char *why, size_t why_size);
 
+/* Does everything that it asks for exist in this version? */
+bool config_check_keys(const struct config *config, char *why, size_t why_size);
+
 /* Writes it as a file that gives the same when it is read: what defaults, file and options came to. */
 void config_dump(const struct config *config, FILE *out);
 

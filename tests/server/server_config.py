@@ -253,5 +253,37 @@ def waits_as_configured(backend):
             same(server.process.wait(8 * SLOW), 0)
 
 
+@test
+def becomes_its_user(backend):
+    if os.geteuid() != 0:
+        return 'only root can become another'
+    root = site()
+    os.chmod(root, 0o755)
+    text = '[Server]\nListen=127.0.0.1:0\nUser=nobody\nGroup=games\n[Host]\nDirectory=www\n'
+    with Started('-c', configured(root, text), '--backend', backend) as server:
+        with open(f'/proc/{server.process.pid}/status') as file:
+            status = dict(line.rstrip('\n').split(':\t', 1) for line in file if ':\t' in line)
+        same([status[name] for name in ('Uid', 'Gid', 'NoNewPrivs')],
+             ['\t'.join(['65534'] * 4), '\t'.join(['60'] * 4), '1'])
+        for thread in os.listdir(f'/proc/{server.process.pid}/task'):
+            with open(f'/proc/{server.process.pid}/task/{thread}/status') as file:
+                assert '\nUid:\t65534\t65534\t65534\t65534\n' in file.read()
+    for name, part in (('User=no-such-user', 'there is no such user'),
+                       ('User=nobody\nGroup=nogroupatall', 'there is no such group')):
+        code, _, err = errand('-c', configured(root, text.replace('User=nobody\nGroup=games', name)))
+        same((code, part in err), (1, True), err)
+    return None
+
+
+@test
+def refuses_what_is_not_there_yet(backend):
+    root = site()
+    for key in ('[Server]\nLandlock=yes', '[Server]\nSeccomp=yes', '[Server]\nProxyFrom=127.0.0.1',
+                '[Limits]\nConnectionsPerAddress=3', '[Limits]\nRequestsPerAddress=3'):
+        code, _, err = errand('-t', '-c', configured(root, key + '\n[Host]\nDirectory=www\n'))
+        same((code, 'not in this version' in err), (2, True), f'{key}: {err}')
+    return None
+
+
 if __name__ == '__main__':
     sys.exit(run(__file__))
