@@ -87,6 +87,7 @@ bool config_check_keys(const struct config *config, char *why, size_t why_size)
                       : config->proxies.count > 0           ? "ProxyFrom="
                       : limits->connections_per_address > 0 ? "ConnectionsPerAddress="
                       : limits->requests_per_address > 0    ? "RequestsPerAddress="
+                      : limits->least_rate > 0              ? "LeastRate="
                                                             : NULL;
     if (key != NULL)
         snprintf(why, why_size, "%s is known, but not in this version: leave it out", key);

@@ -111,7 +111,6 @@ struct config *config_new(void)
         .head_ns = 15 * ERRAND_SECOND,
         .body_ns = 30 * ERRAND_SECOND,
         .send_ns = 60 * ERRAND_SECOND,
-        .least_rate = 64,
         .stop_ns = 10 * ERRAND_SECOND,
     };
     return &whole->config;

@@ -86,7 +86,7 @@ struct config_limits {
     int64_t body_ns;                  /* without a byte of an upload; default 30 s */
     int64_t send_ns;                  /* while a client takes nothing; default 60 s */
     uint64_t least_rate;              /* bytes a second, on the average of a minute, below which a client that we
-                                         wait for is cut off; default 64; 0: none */
+                                         wait for is cut off; 0: none */
     uint64_t rate;                    /* bytes a second to one connection; 0: without limit */
     int64_t stop_ns;                  /* a graceful stop takes at most so long; default 10 s */
 };
