@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The life of a connection: see the picture in connection.h. */
+#include "closing.h"
 #include "connection.h"
 #include "worker.h"
 
@@ -139,7 +140,7 @@ void connection_chain_event(struct connection *connection, const struct errand_e
         return;
     }
     if (event->fd >= 0) /* handed over before it could be cancelled */
-        close(event->fd);
+        close_on_worker(worker_of(connection)->queue, event->fd);
     if (protocol->stopped != NULL)
         protocol->stopped(connection, event);
     finish(connection);

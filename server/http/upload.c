@@ -3,6 +3,7 @@
 #include "upload.h"
 #include "change.h"
 #include "chunked.h"
+#include "closing.h"
 #include "input.h"
 #include "worker.h"
 
@@ -360,7 +361,10 @@ void upload_free(struct exchange *exchange)
         return;
     if (upload->temporary != NULL && exchange_shared(exchange)->worker->queue != NULL)
         unlink_temporary(exchange);
-    if (upload->fd >= 0)
+    errand_queue *queue = exchange_shared(exchange)->worker->queue;
+    if (upload->fd >= 0 && queue != NULL) /* with its last close all of an unnamed file is freed, which takes time */
+        close_on_worker(queue, upload->fd);
+    else if (upload->fd >= 0)
         close(upload->fd);
     free(upload->temporary);
     free(upload->piece);
