@@ -7,7 +7,15 @@
 
 enum { SERVER_THREADS_MAX = 256 };
 
-/* Serves until a signal ends it. Returns the process's exit code. */
+struct handover;
+
+/* Serves until a signal ends it, alone. Returns the process's exit code. */
 int server_run(const struct config *config);
+
+/* Serves with what a supervisor handed over: its sockets, and a configuration that it found good. */
+int server_run_supervised(const struct handover *handover);
+
+/* Workers that a configuration asks for. */
+unsigned server_threads(const struct config *config);
 
 #endif

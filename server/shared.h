@@ -4,6 +4,7 @@
 #ifndef SERVER_SHARED_H
 #define SERVER_SHARED_H
 
+#include "listeners.h"
 #include "server.h"
 #include "sites.h"
 #include "worker.h"
@@ -15,7 +16,7 @@ struct mime_types;
 struct server {
     const struct config *config;
     struct record_options record;
-    struct listen_address *addresses; /* the configured ones, with the ports that the system chose: http, then status */
+    struct listeners listeners; /* whose sockets the workers have */
     struct sites sites;
     struct mime_types *types;
     struct worker *workers;
@@ -23,6 +24,7 @@ struct server {
     unsigned limit;          /* of connections, all workers together */
     atomic_uint connections; /* now */
     unsigned signals;        /* received */
+    int ready;               /* a pipe that tells the supervisor that we serve; -1: none, or told */
     pthread_mutex_t lock;    /* of what follows, and of every worker's `reachable` */
     pthread_cond_t started;
     unsigned starting;     /* workers that have not yet said whether they could start */
@@ -37,8 +39,8 @@ void server_count_connection(struct server *server, int change);
 void server_message(struct worker *worker, const void *message);
 void server_signal(struct server *server, int number);
 
-/* Of a worker that is about to stop listening: clients are no longer to look for the sockets' files. all: those of the
- * status, too. */
+/* Of a worker that is about to stop listening: clients are no longer to look for the sockets' files, if they are ours.
+ * all: those of the status, too. */
 void server_forget_addresses(struct worker *worker, bool all);
 
 /* May a worker that is done leave? Worker 0 stays until the others have left. */
