@@ -267,8 +267,8 @@ static void report(const struct server *server)
     unsigned http = server->config->http.count, status = server->config->status.count;
     printf("errand %s serves %s at ", errand_version(), real ? real : directory);
     print_addresses(server, 0, http);
-    printf("backend %s (%s), %u %s\n", errand_queue_backend(queue), errand_queue_backend_reason(queue), server->count,
-           server->count == 1 ? "queue" : "queues");
+    printf("backend %s (%s), %u %s, %s\n", errand_queue_backend(queue), errand_queue_backend_reason(queue),
+           server->count, server->count == 1 ? "queue" : "queues", server->confined);
     if (status > 0) {
         printf("status at ");
         print_addresses(server, http, status);
@@ -374,6 +374,15 @@ static bool become_user(const struct config *config)
     return good;
 }
 
+static bool give_up_rights(struct server *server)
+{
+    struct confine all = {server->config, &server->sites, server->addresses, count_addresses(server)};
+    bool good = confine(&all, server->confined);
+    if (!good)
+        fprintf(stderr, "errand: %s\n", server->confined);
+    return good;
+}
+
 int server_run(const struct config *config)
 {
     struct server server = {.config = config, .lock = PTHREAD_MUTEX_INITIALIZER, .started = PTHREAD_COND_INITIALIZER};
@@ -390,7 +399,7 @@ int server_run(const struct config *config)
     }
     int code = 1;
     if (set_up(&server)) {
-        if (listen_for_all(&server) == 0 && become_user(config) && open_record(&server) == 0)
+        if (listen_for_all(&server) == 0 && become_user(config) && open_record(&server) == 0 && give_up_rights(&server))
             code = run_workers(&server);
         server_forget_addresses(&server.workers[0], true); /* unless a worker ran, which did */
     }

@@ -4,6 +4,7 @@
 #ifndef SERVER_SHARED_H
 #define SERVER_SHARED_H
 
+#include "confine.h"
 #include "server.h"
 #include "sites.h"
 #include "worker.h"
@@ -18,6 +19,7 @@ struct server {
     struct listen_address *addresses; /* the configured ones, with the ports that the system chose: http, then status */
     struct sites sites;
     struct mime_types *types;
+    char confined[CONFINE_WORDS]; /* to what, in words */
     struct worker *workers;
     unsigned count;
     unsigned limit;          /* of connections, all workers together */
