@@ -173,6 +173,10 @@ int confine_files(const struct confine *confine, char *why, size_t why_size)
     return error ? -1 : 1;
 }
 
+/* By the two of them. */
+static const char *const what_was_done[2][2] = {{"not confined", "confined to its system calls"},
+                                                {"confined to its files", "confined to its files and system calls"}};
+
 bool confine(const struct confine *confine, char words[CONFINE_WORDS])
 {
     const struct config *config = confine->config;
@@ -182,7 +186,13 @@ bool confine(const struct confine *confine, char words[CONFINE_WORDS])
         snprintf(words, CONFINE_WORDS, "%s (Landlock=no does without)", why);
         return false;
     }
-    snprintf(words, CONFINE_WORDS, "%s%s%s%s", files > 0 ? "confined to its files" : "not confined", why[0] ? " (" : "",
-             why, why[0] ? ")" : "");
+    bool calls = config->seccomp == CONFIG_ON;
+    int error = calls ? confine_calls() : 0;
+    if (error) {
+        snprintf(words, CONFINE_WORDS, "cannot confine itself to its system calls: %s (Seccomp=no does without)",
+                 strerror(-error));
+        return false;
+    }
+    snprintf(words, CONFINE_WORDS, "%s%s%s%s", what_was_done[files > 0][calls], *why ? " (" : "", why, *why ? ")" : "");
     return true;
 }
