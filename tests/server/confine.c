@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <liburing.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -358,6 +359,50 @@ TEST(sockets_are_removed_at_the_end)
     CHECK_INT(unlink(in("own", "socket")), 0);
     CHECK_INT(unlink(in("out", "f")), -1);
     finish();
+}
+
+/* From now on the kernel answers so to who asks for Landlock. */
+static void forbid_landlock(int error)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
+    REQUIRE(filter != NULL);
+    REQUIRE_INT(seccomp_rule_add(filter, SCMP_ACT_ERRNO((unsigned)error), SCMP_SYS(landlock_create_ruleset), 0), 0);
+    REQUIRE_INT(seccomp_load(filter), 0);
+    seccomp_release(filter);
+}
+
+static void check_without_landlock(int error, const char *wanted)
+{
+    char words[CONFINE_WORDS] = "";
+    prepare(text);
+    struct confine all = {.config = config, .sites = &sites};
+    forbid_landlock(error);
+    config->landlock = CONFIG_UNSET;
+    CHECK(confine(&all, words));
+    CHECK(strstr(words, "not confined (") == words && strstr(words, wanted) != NULL);
+    config->landlock = CONFIG_ON;
+    CHECK(!confine(&all, words));
+    CHECK(strstr(words, wanted) == words && strstr(words, "Landlock=no does without") != NULL);
+    config->landlock = CONFIG_OFF;
+    CHECK(confine(&all, words));
+    CHECK_STR(words, "not confined");
+    sites_close(&sites);
+    config_free(config);
+}
+
+TEST(a_kernel_without)
+{
+    check_without_landlock(ENOSYS, "this kernel has no Landlock");
+}
+
+TEST(switched_off_at_boot)
+{
+    check_without_landlock(EOPNOTSUPP, "Landlock is not switched on in this kernel");
+}
+
+TEST(forbidden_by_a_container)
+{
+    check_without_landlock(EPERM, "something forbids Landlock here");
 }
 
 TEST(keys)
