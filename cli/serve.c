@@ -36,6 +36,8 @@ static const char usage[] =
     "  --log-format combined|json of these lines (default combined)\n"
     "  --status ADDR:PORT         metrics and health there\n"
     "  --user NAME                who to become after the start as root\n"
+    "  --landlock yes|no|auto     give up the right to files that are not served (default auto: where the kernel can)\n"
+    "  --seccomp yes|no           give up system calls that serving does not take (default no)\n"
     "  --stop-within TIME         at most so long for what is under way when it ends (default 10s)\n"
     "  --ftp off                  no FTP (there is none in this version)\n"
     "  --backend auto|uring|threads\n"
@@ -58,6 +60,8 @@ static const struct key_option {
     {"threads", "Server", "Threads", NULL},
     {"cache", "Server", "Cache", NULL},
     {"user", "Server", "User", NULL},
+    {"landlock", "Server", "Landlock", NULL},
+    {"seccomp", "Server", "Seccomp", NULL},
     {"status", "Status", "Listen", NULL},
     {"access-log", "Log", "Access", NULL},
     {"log-format", "Log", "Format", NULL},

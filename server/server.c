@@ -296,8 +296,8 @@ static void report(const struct server *server)
     const errand_queue *queue = server->workers[0].queue;
     printf("errand %s serves %s at ", errand_version(), real ? real : directory);
     print_addresses(server, false);
-    printf("backend %s (%s), %u %s\n", errand_queue_backend(queue), errand_queue_backend_reason(queue), server->count,
-           server->count == 1 ? "queue" : "queues");
+    printf("backend %s (%s), %u %s, %s\n", errand_queue_backend(queue), errand_queue_backend_reason(queue),
+           server->count, server->count == 1 ? "queue" : "queues", server->confined);
     if (server->record.status) {
         printf("status at ");
         print_addresses(server, true);
@@ -400,6 +400,15 @@ static bool become_user(const struct config *config)
     return good;
 }
 
+static bool give_up_rights(struct server *server)
+{
+    struct confine all = {server->config, &server->sites, &server->listeners};
+    bool good = confine(&all, server->confined);
+    if (!good)
+        fprintf(stderr, "errand: %s\n", server->confined);
+    return good;
+}
+
 /* Without its supervisor nobody would reload it, or end it. To be called when the user is taken: setuid(2) forgets it. */
 static bool end_with(pid_t supervisor)
 {
@@ -427,7 +436,7 @@ static int run(const struct config *config, const struct listeners *running, pid
     int code = 1;
     if (set_up(&server)) {
         if (listen_for_all(&server, running) && become_user(config) && end_with(supervisor) &&
-            open_record(&server) == 0)
+            open_record(&server) == 0 && give_up_rights(&server))
             code = run_workers(&server);
         server_forget_addresses(&server.workers[0], true); /* unless a worker ran, which did */
     }

@@ -4,6 +4,7 @@
 #ifndef SERVER_SHARED_H
 #define SERVER_SHARED_H
 
+#include "confine.h"
 #include "listeners.h"
 #include "server.h"
 #include "sites.h"
@@ -19,6 +20,7 @@ struct server {
     struct listeners listeners; /* whose sockets the workers have */
     struct sites sites;
     struct mime_types *types;
+    char confined[CONFINE_WORDS]; /* to what, in words */
     struct worker *workers;
     unsigned count;
     unsigned limit;          /* of connections, all workers together */

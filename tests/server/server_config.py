@@ -220,7 +220,7 @@ def command_line_wins(backend):
         options += ['--http', '127.0.0.1:0']
         for arguments in ([*options, '-c', file], ['-c', file, *options]):
             with Started(*arguments) as server:
-                assert ', 1 queue\n' in server.line and f'backend {backend} ' in server.line, server.line
+                assert ', 1 queue, ' in server.line and f'backend {backend} ' in server.line, server.line
                 same(len(server.addresses), 1)
                 assert 'unix:' not in server.line, server.line
                 same(fetch(socket.AF_INET, ('127.0.0.1', int(server.addresses[0][1]))), b'other\n')
@@ -280,7 +280,7 @@ def becomes_its_user(backend):
 @test
 def refuses_what_is_not_there_yet(backend):
     root = site()
-    for key in ('[Server]\nLandlock=yes', '[Server]\nSeccomp=yes', '[Server]\nProxyFrom=127.0.0.1',
+    for key in ('[Server]\nProxyFrom=127.0.0.1',
                 '[Limits]\nConnectionsPerAddress=3', '[Limits]\nRequestsPerAddress=3', '[Limits]\nLeastRate=3'):
         code, _, err = errand('-t', '-c', configured(root, key + '\n[Host]\nDirectory=www\n'))
         same((code, 'not in this version' in err), (2, True), f'{key}: {err}')
