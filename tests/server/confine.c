@@ -239,6 +239,50 @@ TEST_EACH_BACKEND(the_log_is_made_anew)
     finish();
 }
 
+/* By a link to a folder, and there by one to a file elsewhere, as service managers and administrators make them. */
+TEST_EACH_BACKEND(the_log_behind_symlinks)
+{
+    prepare("[Log]\nAccess=out/link/access\n[Host]\nDirectory=read\n");
+    REQUIRE_CALL(symlink("../log", in("out", "link")));
+    REQUIRE_CALL(symlink("../own/access", in("log", "access")));
+    write_file(in("own", "access"), "");
+    confine_to_files();
+    errand_queue *queue = open_queue(backend, NULL);
+    int flags = O_WRONLY | O_APPEND | O_CREAT;
+    CHECK_INT(open_by_chain(queue, AT_FDCWD, in("out", "link/access"), flags), 0);
+    CHECK_INT(open_by_chain(queue, AT_FDCWD, in("own", "another"), flags), 0); /* made where the link led */
+    CHECK_INT(open_by_chain(queue, AT_FDCWD, in("out", "link/another"), flags), 0);
+    CHECK_INT(open_by_chain(queue, AT_FDCWD, in("out", "access"), flags), -EACCES);
+    close_queue(queue);
+    finish();
+}
+
+/* What is no file that could be rotated is what it is, whoever else is in its folder. */
+TEST(the_log_is_a_device)
+{
+    prepare("[Log]\nAccess=/dev/null\n[Host]\nDirectory=read\n");
+    confine_to_files();
+    CHECK_INT(close(open("/dev/null", O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0640)), 0);
+    CHECK_INT(open("/dev/zero", O_WRONLY | O_CLOEXEC), -1);
+    finish();
+}
+
+/* A pipe with a name as standard output: record/sink.c opens it anew, so that it may wait there and others not. */
+TEST(the_log_is_standard_output)
+{
+    prepare("[Log]\nAccess=-\n[Host]\nDirectory=read\n");
+    REQUIRE_CALL(mkfifo(path_of("fifo"), 0600));
+    int fifo = (int)REQUIRE_CALL(open(path_of("fifo"), O_RDWR | O_CLOEXEC)), kept = dup(STDOUT_FILENO);
+    REQUIRE_CALL(dup2(fifo, STDOUT_FILENO));
+    confine_to_files();
+    CHECK_INT(close(open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC)), 0);
+    CHECK_INT(open("/proc/self/fd/1", O_RDONLY | O_NONBLOCK | O_CLOEXEC), -1);
+    REQUIRE_CALL(dup2(kept, STDOUT_FILENO));
+    close(kept);
+    close(fifo);
+    finish();
+}
+
 /* ------------------------------------------------------------------------------------------ by a ring of its own */
 
 static int open_by_ring(struct io_uring *ring, const char *path, unsigned how)
