@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* errand serve: options. Most of them are keys of the configuration file by another name, and go before it. */
 #include "cli.h"
-#include "server/handover.h"
 #include "server/server.h"
-#include "server/supervisor.h"
+#include "server/operation/supervisor.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -94,8 +93,7 @@ static const struct option own_options[OWN_OPTIONS] = {
 /* What the command line says, before it is applied: the file comes first, wherever it is named. */
 struct command_line {
     struct config *config; /* that the options are applied to */
-    const struct handover *handover;
-    char **arguments; /* of the program, as they were given */
+    char **arguments;      /* of the program, as they were given */
     const char *file, *bind, *port, *directory;
     bool test, show, http_off;
     unsigned count;
@@ -233,7 +231,7 @@ static struct config *load_again(void *line)
 static int serve(struct command_line *line, const struct config *config)
 {
     struct supervisor_options options = {.load = load_again, .context = line, .arguments = line->arguments};
-    return line->file == NULL ? server_run(config) : supervisor_run(&options, line->handover);
+    return line->file == NULL ? server_run(config) : supervisor_run(&options);
 }
 
 static int run(struct command_line *line)
@@ -316,7 +314,7 @@ static bool keep_arguments(struct command_line *line, int argc, char **argv)
     return true;
 }
 
-static int serve_as_asked(int argc, char **argv, const struct handover *handover)
+static int serve_as_asked(int argc, char **argv)
 {
     static char name[] = "errand serve"; /* for getopt's messages */
     struct command_line *line = calloc(1, sizeof *line + (size_t)argc * sizeof line->given[0]);
@@ -324,7 +322,6 @@ static int serve_as_asked(int argc, char **argv, const struct handover *handover
     if (line == NULL || !keep_arguments(line, argc, argv)) {
         fprintf(stderr, "errand serve: out of memory\n");
     } else {
-        line->handover = handover;
         argv[0] = name;
         code = read_options(line, argc, argv);
         free(line->arguments);
@@ -335,12 +332,6 @@ static int serve_as_asked(int argc, char **argv, const struct handover *handover
 
 int cli_serve(int argc, char **argv)
 {
-    struct handover handover;
-    if (!handover_take(&handover)) {
-        fprintf(stderr, "errand serve: $ERRAND_HANDOVER makes no sense; it is for the program's own use: unset it\n");
-        return EXIT_USAGE;
-    }
-    int code = handover.supervisor > 0 ? server_run_supervised(&handover) : serve_as_asked(argc, argv, &handover);
-    handover_free(&handover);
-    return code;
+    int code;
+    return server_run_supervised(&code) ? code : serve_as_asked(argc, argv);
 }

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Starts the workers, and stops them: what concerns the process as a whole. */
 #include "shared.h"
-#include "handover.h"
+#include "operation/handover.h"
 #include "http/mime.h"
-#include "identity.h"
+#include "operation/identity.h"
 #include "http/session.h"
 #include "log.h"
-#include "notify.h"
+#include "operation/notify.h"
 #include "record/sink.h"
 #include "record/status.h"
 
@@ -188,78 +188,13 @@ unsigned server_threads(const struct config *config)
     return online > 0 && online < SERVER_THREADS_MAX ? (unsigned)online : 1;
 }
 
-static unsigned count_listeners(const struct server *server, bool status)
-{
-    unsigned count = 0;
-    for (unsigned n = 0; n < server->listeners.count; n++)
-        count += server->listeners.list[n].status == status;
-    return count;
-}
-
-static bool add_endpoint(struct worker *worker, bool status, int listener)
-{
-    struct endpoint *endpoints = reallocarray(worker->endpoints, worker->endpoint_count + 1, sizeof *endpoints);
-    if (endpoints == NULL)
-        return false;
-    worker->endpoints = endpoints;
-    endpoints[worker->endpoint_count++] =
-        (struct endpoint){.worker = worker,
-                          .protocol = status ? &status_protocol : &http_protocol,
-                          .listener = listener,
-                          .most = status ? status_share(count_listeners(worker->server, true)) : 0};
-    return true;
-}
-
-/*
- * Every worker gets a socket of each address of the service, or several, or one that others have, too, as their numbers
- * come out: each socket must be somebody's. The status is worker 0's.
- */
-static bool hand_out(struct server *server, struct listener *listener)
-{
-    unsigned workers = listener->status ? 1 : server->count;
-    unsigned rounds = listener->count > workers ? listener->count : workers;
-    bool good = true;
-    for (unsigned i = listener->count; i < rounds && good; i++) {
-        int shared = fcntl(listener->sockets[i % listener->count], F_DUPFD_CLOEXEC, 3);
-        good = shared >= 0 && add_endpoint(&server->workers[i % workers], listener->status, shared);
-    }
-    for (unsigned i = 0; i < listener->count && good; i++) {
-        good = add_endpoint(&server->workers[i % workers], listener->status, listener->sockets[i]);
-        listener->sockets[i] = good ? -1 : listener->sockets[i];
-    }
-    return good;
-}
-
-static bool listen_for_all(struct server *server, const struct listeners *running)
-{
-    char why[512];
-    if (!listeners_open(&server->listeners, server->config, server->count, running, why, sizeof why)) {
-        fprintf(stderr, "errand: %s\n", why);
-        return false;
-    }
-    bool good = true;
-    for (unsigned n = 0; n < server->listeners.count && good; n++)
-        good = hand_out(server, &server->listeners.list[n]);
-    if (!good)
-        fprintf(stderr, "errand: cannot hand out the listening sockets: %s\n", strerror(errno));
-    return good;
-}
-
-void server_forget_addresses(struct worker *worker, bool all)
-{
-    struct listeners *listeners = &worker->server->listeners;
-    for (unsigned n = 0; n < listeners->count && worker->number == 0; n++)
-        if (all || !listeners->list[n].status)
-            listener_forget(&listeners->list[n]);
-}
-
 /* The access log had better be found wrong now than later. */
 static int open_record(struct server *server)
 {
     const struct config *config = server->config;
     server->record = (struct record_options){.access_log = config->access_log,
                                              .format = config->access_log_format,
-                                             .status = count_listeners(server, true) > 0};
+                                             .status = server_listeners(server, true) > 0};
     int error = config->access_log == NULL ? 0 : sink_check(config->access_log);
     if (error) {
         fprintf(stderr, "errand: cannot write the access log %s: %s\n", config->access_log,
@@ -273,34 +208,18 @@ static int open_record(struct server *server)
     return error;
 }
 
-/* "http://127.0.0.1:8080/, unix:/run/errand" */
-static void print_addresses(const struct server *server, bool status)
-{
-    char url[LISTEN_URL_SPACE];
-    const char *before = "";
-    for (unsigned n = 0; n < server->listeners.count; n++) {
-        const struct listener *listener = &server->listeners.list[n];
-        if (listener->status != status)
-            continue;
-        listen_url(&listener->address, "http", url);
-        printf("%s%s", before, url);
-        before = ", ";
-    }
-    printf("\n");
-}
-
 static void report(const struct server *server)
 {
     char path[PATH_MAX];
     const char *directory = server->config->hosts[0].directory, *real = realpath(directory, path);
     const errand_queue *queue = server->workers[0].queue;
     printf("errand %s serves %s at ", errand_version(), real ? real : directory);
-    print_addresses(server, false);
+    server_print_addresses(server, false);
     printf("backend %s (%s), %u %s, %s\n", errand_queue_backend(queue), errand_queue_backend_reason(queue),
            server->count, server->count == 1 ? "queue" : "queues", server->confined);
     if (server->record.status) {
         printf("status at ");
-        print_addresses(server, true);
+        server_print_addresses(server, true);
     }
     fflush(stdout);
 }
@@ -409,7 +328,7 @@ static bool give_up_rights(struct server *server)
     return good;
 }
 
-/* Without its supervisor nobody would reload it, or end it. To be called when the user is taken: setuid(2) forgets it. */
+/* Without its supervisor nobody would reload it, or end it. For after the user was taken: setuid(2) forgets it. */
 static bool end_with(pid_t supervisor)
 {
     if (supervisor == 0)
@@ -435,7 +354,7 @@ static int run(const struct config *config, const struct listeners *running, pid
     }
     int code = 1;
     if (set_up(&server)) {
-        if (listen_for_all(&server, running) && become_user(config) && end_with(supervisor) &&
+        if (server_listen(&server, running) && become_user(config) && end_with(supervisor) &&
             open_record(&server) == 0 && give_up_rights(&server))
             code = run_workers(&server);
         server_forget_addresses(&server.workers[0], true); /* unless a worker ran, which did */
@@ -458,7 +377,7 @@ int server_run(const struct config *config)
     return code;
 }
 
-int server_run_supervised(const struct handover *handover)
+static int run_handed_over(const struct handover *handover)
 {
     char why[512];
     struct config *config = config_new();
@@ -478,4 +397,19 @@ int server_run_supervised(const struct handover *handover)
         fclose(file);
     config_free(config);
     return code;
+}
+
+bool server_run_supervised(int *code)
+{
+    struct handover handover;
+    if (!handover_is_to_serve())
+        return false;
+    if (handover_take(&handover)) {
+        *code = run_handed_over(&handover);
+    } else {
+        fprintf(stderr, "errand: $ERRAND_HANDOVER makes no sense (it is for the program's own use: unset it)\n");
+        *code = 1;
+    }
+    handover_free(&handover);
+    return true;
 }

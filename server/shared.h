@@ -4,8 +4,8 @@
 #ifndef SERVER_SHARED_H
 #define SERVER_SHARED_H
 
-#include "confine.h"
-#include "listeners.h"
+#include "operation/confine.h"
+#include "operation/listeners.h"
 #include "server.h"
 #include "sites.h"
 #include "worker.h"
@@ -40,6 +40,13 @@ void server_count_connection(struct server *server, int change);
 /* Events of a worker's queue that concern the whole. */
 void server_message(struct worker *worker, const void *message);
 void server_signal(struct server *server, int number);
+
+/* Opens what the configuration says, or takes it from `running`, and gives each worker its share. False: said. */
+bool server_listen(struct server *server, const struct listeners *running);
+
+/* Addresses of the service, or of the status: how many there are, and on standard output what they are. */
+unsigned server_listeners(const struct server *server, bool status);
+void server_print_addresses(const struct server *server, bool status);
 
 /* Of a worker that is about to stop listening: clients are no longer to look for the sockets' files, if they are ours.
  * all: those of the status, too. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A process that has confined itself: what its chains, its rings and its threads still reach, and what no more. */
 #include "config/config.h"
-#include "confine.h"
-#include "landlock.h"
+#include "operation/confine.h"
+#include "operation/landlock.h"
 #include "support.h"
 
 #include <arpa/inet.h>

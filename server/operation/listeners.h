@@ -7,8 +7,8 @@
  * a socket more or less moves clients between the sockets of a port (SO_REUSEPORT), and closing one resets those that
  * wait in its backlog. Threads share sockets, or have several, instead.
  */
-#ifndef SERVER_LISTENERS_H
-#define SERVER_LISTENERS_H
+#ifndef SERVER_OPERATION_LISTENERS_H
+#define SERVER_OPERATION_LISTENERS_H
 
 #include "config/config.h"
 

@@ -18,10 +18,10 @@
  * Serving processes are started by an exec of this program, so they begin with nothing but what handover.h names, and
  * the configuration that they get is the text of what was found good here. A reload that fails changes nothing.
  */
-#ifndef SERVER_SUPERVISOR_H
-#define SERVER_SUPERVISOR_H
+#ifndef SERVER_OPERATION_SUPERVISOR_H
+#define SERVER_OPERATION_SUPERVISOR_H
 
-#include "handover.h"
+struct config;
 
 struct supervisor_options {
     /* Reads the configuration anew. NULL: it is not good, and standard error says why. */
@@ -30,7 +30,7 @@ struct supervisor_options {
     char *const *arguments; /* of this program, from its name on, with a NULL at the end: to start it again */
 };
 
-/* Until a signal ends it. handover: from the supervisor in whose place it comes; may be empty. Returns the exit code. */
-int supervisor_run(const struct supervisor_options *options, const struct handover *handover);
+/* Until a signal ends it, perhaps in the place of a supervisor of an older version. Returns the exit code. */
+int supervisor_run(const struct supervisor_options *options);
 
 #endif

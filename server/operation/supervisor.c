@@ -339,13 +339,16 @@ static char *program_path(void)
     return length < 0 ? NULL : strndup(path, (size_t)length);
 }
 
-int supervisor_run(const struct supervisor_options *options, const struct handover *handover)
+int supervisor_run(const struct supervisor_options *options)
 {
+    struct handover handover;
     struct supervisor supervisor = {.options = options, .next = {.config = -1}, .program = program_path()};
     char why[512];
-    int error = supervisor.program == NULL ? -errno : open_queue(&supervisor);
+    int error = handover_take(&handover) ? 0 : -EPROTO;
     if (error == 0)
-        error = take_over(&supervisor, handover);
+        error = supervisor.program == NULL ? -ENOENT : open_queue(&supervisor);
+    if (error == 0)
+        error = take_over(&supervisor, &handover);
     if (error) {
         log_error("the supervisor cannot start: %s", errand_error_name(error));
         supervisor.code = 1;
@@ -355,6 +358,7 @@ int supervisor_run(const struct supervisor_options *options, const struct handov
     } else {
         run(&supervisor);
     }
+    handover_free(&handover);
     setup_close(&supervisor.now, NULL);
     processes_close(&supervisor.processes);
     if (supervisor.queue != NULL)

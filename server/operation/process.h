@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The supervisor's child processes, as it sees them. Their events carry the record as user_data. */
-#ifndef SERVER_PROCESS_H
-#define SERVER_PROCESS_H
+#ifndef SERVER_OPERATION_PROCESS_H
+#define SERVER_OPERATION_PROCESS_H
 
 #include "handover.h"
 

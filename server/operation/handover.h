@@ -11,8 +11,8 @@
  *     listener service own 5,6 127.0.0.1:0         sockets, and what they are configured as
  *     listener status borrowed 7 unix:/run/status
  */
-#ifndef SERVER_HANDOVER_H
-#define SERVER_HANDOVER_H
+#ifndef SERVER_OPERATION_HANDOVER_H
+#define SERVER_OPERATION_HANDOVER_H
 
 #include "listeners.h"
 
@@ -41,8 +41,11 @@ bool handover_read(struct handover *handover, const char *text);
 bool handover_offer(const struct handover *handover);
 void handover_withdraw(const struct handover *handover);
 
-/* What this process was handed over, which is taken out of its environment. False: what is there makes no sense. Nothing
- * there is an empty handover, and a success. */
+/* Is there one, from a supervisor to a process that is to serve? */
+bool handover_is_to_serve(void);
+
+/* What this process was handed over, which is taken out of its environment. False: what is there makes no sense.
+ * Nothing there is an empty handover, and a success. */
 bool handover_take(struct handover *handover);
 
 /* Frees the lists; sockets and files stay open. */
