@@ -314,12 +314,13 @@ static bool is_host_name(const char *name, size_t length)
     if (length >= 2 && name[0] == '[' && name[length - 1] == ']')
         return strspn(name + 1, "0123456789abcdef:.") == length - 2;
     size_t at = length > 2 && name[0] == '*' && name[1] == '.' ? 2 : 0;
-    for (bool begins = true; at < length; at++) {
+    bool begins = true; /* a label */
+    for (; at < length; at++) {
         if (name[at] == '.' ? begins : strchr("abcdefghijklmnopqrstuvwxyz0123456789-_", name[at]) == NULL)
             return false;
         begins = name[at] == '.';
     }
-    return length > 0 && length < 256;
+    return !begins && length < 256;
 }
 
 bool config_add_host_name(struct config_setting *setting, struct config_host *host, const char *name, size_t length)
