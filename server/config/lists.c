@@ -153,14 +153,6 @@ bool config_parse_page(struct config_setting *setting)
 
 /* ------------------------------------------------------------------------------------------ what replies say */
 
-static bool has_control_bytes(const char *text)
-{
-    for (; *text; text++)
-        if (((unsigned char)*text < 0x20 && *text != '\t') || *text == 0x7f)
-            return true;
-    return false;
-}
-
 /* Lines that the server writes, or that would make a reply mean another thing. NULL: it may be set. */
 static const char *refused(const char *name, size_t length)
 {
@@ -198,8 +190,6 @@ bool config_parse_header(struct config_setting *setting)
     value += 1 + strspn(value + 1, " \t");
     if (*value == '\0')
         return config_wrong(setting, "%.*s has no value; want Name: value", (int)length, name);
-    if (has_control_bytes(value))
-        return config_wrong(setting, "the value has a control character in it; leave it out");
     size_t value_length = strlen(value), total = headers->length + length + 2 + value_length + 2;
     if (total > 8192)
         return config_wrong(setting, "the lines of one [Path ...] may have 8192 bytes; leave some out");
@@ -219,8 +209,7 @@ bool config_parse_type(struct config_setting *setting)
     const char *slash = at;
     for (at += *slash == '/'; http_is_token(*at);)
         at++;
-    if (slash == setting->value || *slash != '/' || at == slash + 1 || (*at != '\0' && *at != ';' && *at != ' ') ||
-        has_control_bytes(at))
+    if (slash == setting->value || *slash != '/' || at == slash + 1 || (*at != '\0' && *at != ';' && *at != ' '))
         return config_wrong(setting, "want a media type, as in text/plain; charset=utf-8");
     char line[MIME_LINE_MAX + 1];
     int length = snprintf(line, sizeof line, "Content-Type: %s\r\n", setting->value);

@@ -167,8 +167,9 @@ static char *trim(struct reader *reader, char *line)
     return line;
 }
 
-/* What an editor does not show would be lost, or split a value, when it is written and read again. */
-static bool has_control_bytes(const char *text)
+/* What an editor does not show would make a reply mean another thing, or split a value when it is written and read
+ * again. */
+static bool has_control_characters(const char *text)
 {
     for (; *text != '\0'; text++)
         if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
@@ -199,8 +200,8 @@ static char *next_line(char *out, int size, void *context)
     if (length == 0 || (line[length - 1] != '\n' && !feof(reader->file)))
         return fail(reader, "the line has a NUL byte in it; this is no text file"), NULL;
     char *text = trim(reader, line);
-    if (has_control_bytes(text) && *text != '#' && *text != ';')
-        return fail(reader, "the line has a control byte in it; remove it, or type the line anew"), NULL;
+    if (has_control_characters(text) && *text != '#' && *text != ';')
+        return fail(reader, "the line has a control character in it; leave it out"), NULL;
     out[0] = '\n';
     out[1] = '\0';
     if (*text == '[')
@@ -312,8 +313,8 @@ bool config_set(struct config *config, const char *section, const char *name, co
         if (key->list_size > 0 && !*set)
             memset(setting.field, 0, key->list_size);
         *set = true;
-        if (has_control_bytes(value))
-            config_wrong(&setting, "want a value without control bytes");
+        if (has_control_characters(value))
+            config_wrong(&setting, "the value has a control character in it; leave it out");
         else if (key->parse(&setting))
             return true;
     } else if (key == NULL) {
