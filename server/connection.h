@@ -36,6 +36,7 @@ enum wait_kind {
 struct protocol {
     const char *name;
     size_t connection_size;                                             /* of its record; zeroed at first */
+    const char *crowded;                                                /* what one too many of an address is told */
     void (*data)(struct connection *, const char *data, size_t length); /* valid during the call */
     void (*ended)(struct connection *);                                 /* the client sends no more */
     void (*chain)(struct connection *, const struct errand_event *);    /* its chain ended */

@@ -2,6 +2,7 @@
 /* Starts the workers, and stops them: what concerns the process as a whole. */
 #include "shared.h"
 #include "http/mime.h"
+#include "gate.h"
 #include "identity.h"
 #include "http/session.h"
 #include "log.h"
@@ -330,7 +331,8 @@ static bool set_up_worker(struct server *server, unsigned number)
         return false;
     worker->endpoint_count = count;
     for (unsigned n = 0; n < http; n++)
-        worker->endpoints[n] = (struct endpoint){.worker = worker, .protocol = &http_protocol, .listener = -1};
+        worker->endpoints[n] =
+            (struct endpoint){.worker = worker, .protocol = &http_protocol, .gate = server->gate, .listener = -1};
     for (unsigned n = http; n < count; n++)
         worker->endpoints[n] = (struct endpoint){
             .worker = worker, .protocol = &status_protocol, .listener = -1, .most = status_share(count - http)};
@@ -342,7 +344,8 @@ static bool set_up(struct server *server)
     server->workers = calloc(server->count, sizeof *server->workers);
     server->addresses = calloc(count_addresses(server), sizeof *server->addresses);
     server->types = mime_types_open(server->config->mime_types);
-    bool good = server->workers != NULL && server->addresses != NULL && server->types != NULL;
+    bool good = server->workers != NULL && server->addresses != NULL && server->types != NULL &&
+                gate_open(&server->gate, server->config) == 0;
     for (unsigned i = 0; i < server->count && good; i++)
         good = set_up_worker(server, i);
     if (!good)
@@ -360,6 +363,7 @@ static void tear_down(struct server *server)
         free(worker->endpoints);
         record_free(&worker->record);
     }
+    gate_close(server->gate);
     mime_types_close(server->types);
     free(server->addresses);
     free(server->workers);

@@ -18,6 +18,7 @@ struct server {
     struct listen_address *addresses; /* the configured ones, with the ports that the system chose: http, then status */
     struct sites sites;
     struct mime_types *types;
+    struct gate *gate; /* NULL: there is none */
     struct worker *workers;
     unsigned count;
     unsigned limit;          /* of connections, all workers together */

@@ -81,14 +81,9 @@ bool config_check_files(const struct config *config, char *why, size_t why_size)
 /* Nobody must think himself protected by what is not there yet. */
 bool config_check_keys(const struct config *config, char *why, size_t why_size)
 {
-    const struct config_limits *limits = &config->limits;
-    const char *key = config->landlock == CONFIG_ON         ? "Landlock=yes"
-                      : config->seccomp == CONFIG_ON        ? "Seccomp=yes"
-                      : config->proxies.count > 0           ? "ProxyFrom="
-                      : limits->connections_per_address > 0 ? "ConnectionsPerAddress="
-                      : limits->requests_per_address > 0    ? "RequestsPerAddress="
-                      : limits->least_rate > 0              ? "LeastRate="
-                                                            : NULL;
+    const char *key = config->landlock == CONFIG_ON  ? "Landlock=yes"
+                      : config->seccomp == CONFIG_ON ? "Seccomp=yes"
+                                                     : NULL;
     if (key != NULL)
         snprintf(why, why_size, "%s is known, but not in this version: leave it out", key);
     return key == NULL;

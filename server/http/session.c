@@ -186,6 +186,7 @@ static void on_release(struct connection *connection)
 const struct protocol http_protocol = {
     .name = "http",
     .connection_size = sizeof(struct http_connection),
+    .crowded = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
     .data = on_data,
     .ended = on_ended,
     .chain = on_chain,
