@@ -7,6 +7,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { DRAIN_MAX = 1 << 20 }; /* bytes that a client may still send after a reply that ends the connection */
@@ -109,6 +110,13 @@ void connection_close(struct connection *connection)
     }
     connection->state = CONNECTION_CLOSING;
     errand_cancel(worker_of(connection)->queue, connection->chain);
+}
+
+void connection_reset(struct connection *connection)
+{
+    struct linger reset = {.l_onoff = 1};
+    setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    connection_close(connection);
 }
 
 void connection_linger(struct connection *connection)

@@ -91,6 +91,9 @@ void connection_linger(struct connection *connection);
 /* Ends it: at once, or when the event of its cancelled chain has come. */
 void connection_close(struct connection *connection);
 
+/* Ends it with a reset: closed, a client who does not read would leave the kernel with all that he has not taken. */
+void connection_reset(struct connection *connection);
+
 /* Its wait lasted too long. */
 void connection_expired(struct connection *connection);
 

@@ -4,7 +4,6 @@
 #include "shared.h"
 
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include <linux/sockios.h>
 
@@ -77,18 +76,14 @@ static bool is_too_slow(struct pace *pace, const struct pace_limit *limit)
     return pace->behind >= limit->behind_ns;
 }
 
-/* Who reads too slowly has his connection reset: closed, it would leave the kernel with all that he does not read. */
 static void cut_off(struct connection *connection)
 {
     gate_client(connection)->pace.behind = 0; /* he may be told why */
     record_limited(&connection->endpoint->worker->record, METRICS_LIMIT_RATE);
-    if (waits_for_input(connection)) {
+    if (waits_for_input(connection))
         connection_expired(connection);
-        return;
-    }
-    struct linger reset = {.l_onoff = 1};
-    setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
-    connection_close(connection);
+    else
+        connection_reset(connection);
 }
 
 static void look_at(struct connection *connection, int64_t now)

@@ -311,6 +311,69 @@ def slow_heads(backend):
         eventually(lambda: server.figures()['connections']['open'] == 0)
 
 
+@test
+def slow_bodies(backend):
+    """An upload may take its time as long as something comes."""
+    with limited(backend, 'BodyTimeout=1s') as server:
+        for framing, begin, byte, end in (
+                ('Content-Length: 12', b'a', b'b', b'c'),
+                ('Transfer-Encoding: chunked', b'1\r\na\r\n', b'1\r\nb\r\n', b'1\r\nc\r\n0\r\n\r\n')):
+            head = f'PUT /x HTTP/1.1\r\nHost: a\r\n{framing}\r\nConnection: close\r\n\r\n'.encode()
+            with connect(server) as slow, connect(server) as silent, connect(server) as expects:
+                silent.sendall(head + begin)
+                expects.sendall(head.replace(b'/x', b'/y').replace(b'Conn', b'Expect: 100-continue\r\nConn'))
+                slow.sendall(head + begin)
+                began = time.monotonic()
+                for _ in range(10):
+                    time.sleep(0.25)  # a client's pace; more than BodyTimeout in all
+                    slow.sendall(byte)
+                    same(server.get('/a.txt').body, b'hello\n')
+                slow.sendall(end)
+                assert time.monotonic() - began > 2
+                assert read_all(slow)[:12] in (b'HTTP/1.1 201', b'HTTP/1.1 204')
+                same(read_all(silent)[:12], b'HTTP/1.1 408')
+                answer = read_all(expects)
+                assert answer.startswith(b'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 408'), answer
+        same(server.get('/x').body, b'a' + 10 * b'b' + b'c')
+        same(server.get('/y').status, 404)
+
+
+def held(server):
+    """Bytes that the kernel holds for clients of the server's connections, closed or not."""
+    count = 0
+    with open('/proc/net/tcp', encoding='ascii') as table:
+        for line in list(table)[1:]:
+            words = line.split()
+            count += words[1] == f'0100007F:{server.port:04X}' and int(words[4].partition(':')[0], 16)
+    return count
+
+
+@test
+def slow_reads(backend):
+    """Who takes nothing any more is cut off, and what he did not take is forgotten; who goes on reading is not."""
+    with limited(backend, 'SendTimeout=1s', threads=1) as server:
+        steady = connect(server, receive_buffer=65536)
+        steady.sendall(BIG)
+        silent = [connect(server, receive_buffer=4096) for _ in range(100)]
+        for client in silent:
+            client.sendall(BIG)
+        began = time.monotonic()
+
+        def they_are_gone():
+            assert len(steady.recv(65536)) > 0
+            same(server.get('/a.txt').body, b'hello\n')
+            return server.figures()['connections']['open'] == 1
+        eventually(they_are_gone)
+        assert time.monotonic() - began >= 1
+        same(server.figures()['steps'], {'sendfile': 1}, 'the one that goes on reading')
+        for client in silent:
+            same(client.recv(10)[:8], b'HTTP/1.1')
+        steady.close()
+        eventually(lambda: held(server) == 0)
+        for client in silent:
+            client.close()
+
+
 class Paced:
     """A client who sends or reads so many kilobytes a second, if he is asked ten times a second."""
 
