@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from recorded import Recorded
+from recorded import HoldFs, Recorded
 from served import SLOW, Reply, directory, eventually, read_all, run, same, test, write
 
 ASK = b'GET /a.txt HTTP/1.1\r\nHost: a\r\n\r\n'
@@ -18,7 +18,7 @@ LAST = b'GET /a.txt HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n'
 BIG = b'GET /big HTTP/1.1\r\nHost: a\r\n\r\n'
 
 
-def limited(backend, limits='', proxies='', *arguments, **options):
+def limited(backend, limits='', proxies='', *arguments, www=None, **options):
     """A server with these lines of its configuration, a log and a status."""
     root = directory()
     write(os.path.join(root, 'www', 'a.txt'), b'hello\n')
@@ -27,7 +27,7 @@ def limited(backend, limits='', proxies='', *arguments, **options):
     config = os.path.join(root, 'errand.conf')
     text = f'[Server]\n{proxies}\n[Limits]\n{limits}\n[Log]\nFormat=json\n[Host]\nDirectory=www\nWritable=yes\n'
     write(config, text.encode())
-    return Recorded(os.path.join(root, 'www'), backend, '-c', config, *arguments, log=os.path.join(root, 'log'),
+    return Recorded(www or os.path.join(root, 'www'), backend, '-c', config, *arguments, log=os.path.join(root, 'log'),
                     **options)
 
 
@@ -445,6 +445,27 @@ def least_rate(backend):
             same(server.figures()['limited'], {'connections': 0, 'requests': 0, 'rate': 4, 'proxy': 0})
             for client in slow + fast:
                 client.client.close()
+
+
+@test
+def a_disk_is_not_the_client(backend):
+    """Who waits for a disk is not cut off, however slow he looks."""
+    if not os.access('/dev/fuse', os.R_OK | os.W_OK):
+        return 'no /dev/fuse'
+    with HoldFs(os.path.join(directory(), 'held')) as held:
+        with limited(backend, 'LeastRate=20K\nLeastRateTime=1s\n', '', '--cache', 'off', www=held.place) as server:
+            same(held.tell('hold read'), 'ok')
+            with connect(server) as client, client.makefile('rb') as stream:
+                client.sendall(b'GET /f0 HTTP/1.1\r\nHost: a\r\n\r\n')
+                eventually(lambda: server.figures()['steps'] == {'sendfile': 1})
+                began = time.monotonic()
+                while time.monotonic() - began < 4:  # several times as long as anybody may be behind
+                    same(server.figures()['limited']['rate'], 0)
+                    time.sleep(0.1)
+                same(held.tell('pass'), 'ok')
+                same(Reply(stream).status, 200)
+            same(server.figures()['limited']['rate'], 0)
+    return None
 
 
 if __name__ == '__main__':
