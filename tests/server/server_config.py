@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 
-from served import BACKENDS, ERRAND, SLOW, directory, eventually, read_all, run, same, test, write
+from served import BACKENDS, ERRAND, SLOW, directory, eventually, has_ipv6, read_all, run, same, test, write
 
 
 def site():
@@ -145,15 +145,6 @@ def several_listeners(backend):
         assert 'another program listens there' in err, err
         same(fetch(socket.AF_UNIX, path), b'hello\n')
     assert not os.path.exists(path)
-
-
-def has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(('::1', 0))
-            return True
-    except OSError:
-        return False
 
 
 @test
