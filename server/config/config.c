@@ -113,6 +113,7 @@ struct config *config_new(void)
         .send_ns = 60 * ERRAND_SECOND,
         .least_rate_ns = 60 * ERRAND_SECOND,
         .stop_ns = 10 * ERRAND_SECOND,
+        .drain_ns = 3600 * ERRAND_SECOND,
     };
     return &whole->config;
 }

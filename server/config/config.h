@@ -89,6 +89,7 @@ struct config_limits {
     int64_t least_rate_ns;            /* which that is the average of; default 1 min */
     uint64_t rate;                    /* bytes a second to one connection; 0: without limit */
     int64_t stop_ns;                  /* a graceful stop takes at most so long; default 10 s */
+    int64_t drain_ns;                 /* after a reload, clients of the process before may go on so long; default 1 h */
 };
 
 enum config_log_format { CONFIG_LOG_COMBINED, CONFIG_LOG_JSON };
@@ -122,6 +123,9 @@ void config_free(struct config *config);
  */
 bool config_read(struct config *config, const char *file, char *why, size_t why_size);
 
+/* The same of what config_dump() wrote: relative paths begin where we are. */
+bool config_read_dump(struct config *config, FILE *dump, char *why, size_t why_size);
+
 /*
  * Sets one key as a line "key=value" in that section would ("Server", "Host": of the default host; "Path": for all of
  * its paths), with what the file said for it forgotten: for the command line, after config_read(). Relative paths are
@@ -135,9 +139,6 @@ bool config_finish(struct config *config, char *why, size_t why_size);
 
 /* Are the directories and files that it names there, and what they should be? For a test without serving. */
 bool config_check_files(const struct config *config, char *why, size_t why_size);
-
-/* Does everything that it asks for exist in this version? */
-bool config_check_keys(const struct config *config, char *why, size_t why_size);
 
 /* Writes it as a file that gives the same when it is read: what defaults, file and options came to. */
 void config_dump(const struct config *config, FILE *out);

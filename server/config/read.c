@@ -224,27 +224,41 @@ static char *folder_of(struct config *config, const char *file)
     return config_keep_text(config, file, slash == file ? 1 : (size_t)(slash - file));
 }
 
-bool config_read(struct config *config, const char *file, char *why, size_t why_size)
+/* folder: NULL: where we are. */
+static bool read_stream(struct config *config, FILE *file, const char *name, const char *folder, char *why,
+                        size_t why_size)
 {
     struct reader *reader = calloc(1, sizeof *reader);
     bool good = false;
     why[0] = '\0';
-    config->file = config_keep_text(config, file, strlen(file));
-    char *folder = folder_of(config, file);
-    if (reader == NULL || config->file == NULL || folder == NULL) {
+    if (reader == NULL) {
         snprintf(why, why_size, "out of memory");
     } else {
-        *reader = (struct reader){.config = config, .name = file, .folder = folder, .why = why, .why_size = why_size};
-        reader->file = fopen(file, "re");
-        if (reader->file == NULL) {
-            snprintf(why, why_size, "cannot read %s: %s", file, strerror(errno));
-        } else {
-            good = parse(reader);
-            fclose(reader->file);
-        }
+        *reader = (struct reader){
+            .config = config, .file = file, .name = name, .folder = folder, .why = why, .why_size = why_size};
+        good = parse(reader);
     }
     free(reader);
     return good;
+}
+
+bool config_read(struct config *config, const char *name, char *why, size_t why_size)
+{
+    config->file = config_keep_text(config, name, strlen(name));
+    char *folder = folder_of(config, name);
+    if (config->file == NULL || folder == NULL)
+        return snprintf(why, why_size, "out of memory"), false;
+    FILE *file = fopen(name, "re");
+    if (file == NULL)
+        return snprintf(why, why_size, "cannot read %s: %s", name, strerror(errno)), false;
+    bool good = read_stream(config, file, name, folder, why, why_size);
+    fclose(file);
+    return good;
+}
+
+bool config_read_dump(struct config *config, FILE *dump, char *why, size_t why_size)
+{
+    return read_stream(config, dump, "dump", NULL, why, why_size);
 }
 
 /* ------------------------------------------------------------------------------------------ options */
