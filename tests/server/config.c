@@ -331,6 +331,7 @@ static const struct {
     {"[Limits]\nIdleTimeout=99999999999999999999h\n", ":2: ", "want a time"},
     {"[Limits]\nIdleTimeout=s\n", ":2: ", "want a time"},
     {"[Limits]\nRate=99999999999T\n", ":2: ", "want a number of bytes"},
+    {"[Limits]\nLeastRateTime=500ms\n", ":2: ", "want a time from 1000 ms to 1 h"},
     {"[Limits]\nRate=1KK\n", ":2: ", "want a number of bytes"},
     {"[Log]\nFormat=xml\n", ":2: ", "want combined or json"},
     {"[Host]\nListing=maybe\n", ":2: ", "want yes or no"},

@@ -4,6 +4,7 @@
 import ipaddress
 import os
 import re
+import select
 import socket
 import struct
 import subprocess
@@ -208,6 +209,13 @@ def bad_proxy_headers(backend):
             client.sendall(bad[-1])
             client.shutdown(socket.SHUT_WR)
             same(read_all(client), b'', 'half a header')
+        with connect(server, source='127.0.0.2') as client:
+            began = time.monotonic()
+            for byte in v2('192.0.2.1', bytes(4000)):
+                client.send(bytes([byte]))
+                if select.select([client], [], [], 0.1)[0]:
+                    break
+            assert 1 <= time.monotonic() - began < 20 * SLOW, 'a header that comes byte by byte'
         for header in (v1('192.0.2.7'), v2('192.0.2.7'), b'PROXY UNKNOWN\r\n'):
             same(server.status(header + LAST), 400, 'of who is not named')
         with connect(server, source='127.0.0.2') as client:
