@@ -167,6 +167,16 @@ static char *trim(struct reader *reader, char *line)
     return line;
 }
 
+/* What an editor does not show would make a reply mean another thing, or split a value when it is written and read
+ * again. */
+static bool has_control_characters(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
+            return true;
+    return false;
+}
+
 /* Looks at a line before libinih does, which would take "a: b" for a key, too. */
 static bool check_pair(struct reader *reader, const char *line)
 {
@@ -190,6 +200,8 @@ static char *next_line(char *out, int size, void *context)
     if (length == 0 || (line[length - 1] != '\n' && !feof(reader->file)))
         return fail(reader, "the line has a NUL byte in it; this is no text file"), NULL;
     char *text = trim(reader, line);
+    if (has_control_characters(text) && *text != '#' && *text != ';')
+        return fail(reader, "the line has a control character in it; leave it out"), NULL;
     out[0] = '\n';
     out[1] = '\0';
     if (*text == '[')
@@ -301,7 +313,9 @@ bool config_set(struct config *config, const char *section, const char *name, co
         if (key->list_size > 0 && !*set)
             memset(setting.field, 0, key->list_size);
         *set = true;
-        if (key->parse(&setting))
+        if (has_control_characters(value))
+            config_wrong(&setting, "the value has a control character in it; leave it out");
+        else if (key->parse(&setting))
             return true;
     } else if (key == NULL) {
         config_explain_key(section_of(section), name, wrong);
