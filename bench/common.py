@@ -83,6 +83,16 @@ class Bench:
         only = [part for part in self.args.only.split(",") if part]
         return [name for name in names if not only or any(part in name for part in only)]
 
+    def chosen(self, names):
+        """As wanted(), where --only also chooses among other things: all of the names when it speaks of none of them."""
+        return self.wanted(names) or list(names)
+
+    def only_known(self, names):
+        """Ends with a message if --only asks for what there is not."""
+        for part in self.args.only.split(","):
+            if part and not any(part in name for name in names):
+                sys.exit(f"bench-{self.name}: --only {part}: nothing has that in its name. There are: {'; '.join(names)}")
+
     def program(self, name):
         return f"{self.build}/bench/{name}"
 
@@ -111,13 +121,16 @@ class Bench:
 
     def run(self, command, cpu=None, env=None, check=True):
         """Runs a program that prints one line of JSON, and returns it."""
-        process = self.start(command, cpu, env)
-        text, _ = process.communicate()
+        return self.finished(self.start(command, cpu, env), check=check)
+
+    def finished(self, process, text=None, check=True):
+        """The line of JSON that a program prints before it ends, which it does when it has read the text, if any."""
+        output, _ = process.communicate(text)
         self.children.remove(process)
         if check and process.returncode != 0:
-            sys.exit(f"bench: {shlex.join(command)} failed ({process.returncode}): {text}\n"
+            sys.exit(f"bench: {shlex.join(process.args)} failed ({process.returncode}): {output}\n"
                      f"{read(f'{self.work}/errors')[-2000:]}")
-        return json.loads(text.strip().splitlines()[-1]) if text.strip() else {}
+        return json.loads(output.strip().splitlines()[-1]) if output.strip() else {}
 
     def stop(self, process, number=signal.SIGTERM, wait=15):
         """SIGKILL is for its children, too: nginx's worker would go on listening without its master."""
