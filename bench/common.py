@@ -306,7 +306,8 @@ def many_files(directory, count, size, per_directory=100):
         if number % per_directory == 0:
             os.makedirs(f"{directory}/d{number // per_directory:03}")
         length = size(number) if callable(size) else size
+        content = number.to_bytes(8, "little") + filler
         with open(f"{directory}/{name}", "wb") as file:
-            file.write((number.to_bytes(8, "little") + filler)[:length])
+            file.write((content * (length // len(content) + 1))[:length])
         made.append((f"/{name}", length))
     return made

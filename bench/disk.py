@@ -11,15 +11,14 @@ BLKFLSBUF = 0x1261
 
 
 class Disk:
-    def __init__(self, bench, name, mountpoint, size, *options, direct=False):
-        """direct: what the loop device reads comes from the disk below, not from the page cache of the image."""
-        self.mountpoint, self.mounted, image = mountpoint, False, f"{bench.work}/{name}.img"
+    def __init__(self, bench, name, mountpoint, size, *options):
+        self.mountpoint, self.mounted, self.image = mountpoint, False, f"{bench.work}/{name}.img"
         os.makedirs(mountpoint)
-        with open(image, "wb") as file:
+        with open(self.image, "wb") as file:
             file.truncate(size)
         subprocess.run(["mkfs.ext4", "-q", "-F", "-b", "4096", "-m", "0", *options, "-E",
-                        "lazy_itable_init=0,lazy_journal_init=0", image], check=True)
-        self.device = common.output("losetup", "--find", "--show", *(["--direct-io=on"] if direct else []), image)
+                        "lazy_itable_init=0,lazy_journal_init=0", self.image], check=True)
+        self.device = common.output("losetup", "--find", "--show", self.image)
         if not self.device.startswith("/dev/loop"):
             sys.exit(f"bench: no loop device: {self.device}")
 

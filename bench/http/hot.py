@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Small files that are in memory: over connections that are kept, and with a new connection for each request."""
+import functools
+
 import common
 import peers
 import trial
@@ -10,6 +12,7 @@ MEMORY, OPENING = BARE
 COST = "us_per_request"
 
 
+@functools.cache
 def small_files(bench, count):
     root = f"{bench.work}/small-{count}"
     return trial.Files(bench, root, common.many_files(root, count, lambda number: 7168 + number * 7919 % 2048))

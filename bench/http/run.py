@@ -26,3 +26,4 @@ def measure(bench):
     bench.only_known([*MEASUREMENTS, *servers.ALL])
     for name in bench.chosen(MEASUREMENTS):
         MEASUREMENTS[name](bench)
+        bench.finish()  # what was measured is kept, whatever happens to the next

@@ -23,10 +23,10 @@ def load(bench, files, *more):
     return [bench.program("load"), f"127.0.0.1:{PORT}", "--paths", files.paths, *map(str, more)]
 
 
-def judge(name, result):
+def judge(bench, name, result):
     """An answer that is not right is not fast, whatever it cost."""
     if not result or any(result[what] for what in ("wrong_status", "wrong_length", "wrong_body", "failed", "closed")):
-        sys.exit(f"bench-http: wrong answers of {name}: {result}")
+        sys.exit(f"bench-http: wrong answers of {name}: {result}\n{common.read(f'{bench.work}/errors')[-1000:]}")
     return result
 
 
@@ -35,7 +35,7 @@ def ask_for_all(bench, name, files, connections=CONNECTIONS, check=False):
     more = ["--check", files.root] if check else ["--spin"]
     result = bench.run(load(bench, files, "--connections", connections, "--each", math.ceil(files.count / connections),
                             "--seconds", 600, *more), cpu=common.CLIENT_CPU, check=False)
-    if judge(name, result)["unanswered"]:
+    if judge(bench, name, result)["unanswered"]:
         sys.exit(f"bench-http: {name} did not answer everything: {result}")
     return result
 
@@ -46,7 +46,7 @@ def asked(bench, name, server, files, *more):
     if client.stdout.readline() != "ready\n":
         sys.exit(f"bench-http: {name} did not answer on all connections: {common.read(f'{bench.work}/errors')[-1000:]}")
     before = cpu_seconds(server.pid)
-    result = judge(name, bench.finished(client, "\n", check=False))
+    result = judge(bench, name, bench.finished(client, "\n", check=False))
     spent = cpu_seconds(server.pid) - before
     return {"server_cpu_s": spent, "us_per_request": spent * 1e6 / max(result["requests"], 1), **result}
 
