@@ -69,6 +69,7 @@ class Bench:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         write("/proc/sys/net/ipv4/tcp_congestion_control", "cubic")
         self.machine = machine(self.work)
+        self.command = command_line(sys.argv[1:])
         # The namespace's setting is read back: it goes into the record.
         self.machine["congestion_control"] = read("/proc/sys/net/ipv4/tcp_congestion_control")
 
@@ -192,7 +193,7 @@ class Bench:
         write(f"{self.results}/{name}", text)
 
     def finish(self):
-        self.data.update(benchmark=self.name, machine=self.machine, commands=self.commands)
+        self.data.update(benchmark=self.name, machine=self.machine, commands=self.commands, command=self.command)
         self.keep("data.json", json.dumps(self.data, indent=1) + "\n")
         self.keep("summary.txt", "\n".join(self.lines) + "\n")
 
@@ -224,9 +225,14 @@ plot $data using 2:3:6:xtic(1) with boxes lc rgb variable, $data using 2:3:4:5 w
 """)
 
 
+def command_line(arguments):
+    """How this run was asked for: without what bench/run added for itself."""
+    return shlex.join(["bench/run", *arguments[:arguments.index("--inner")]])
+
+
 def machine(work):
     cpu = [line.split(":", 1)[1].strip() for line in read("/proc/cpuinfo").splitlines() if "model name" in line]
-    packages = "liburing2 libuv1 nginx-light nginx-core nginx wrk fuse3 libfuse3-3 gcc".split()
+    packages = "liburing2 libuv1 nginx-light nginx-core nginx lighttpd h2o caddy wrk fuse3 libfuse3-3 gcc".split()
     found = output("dpkg-query", "-W", "-f", "${Package} ${Version} ${Status}\n", *packages)
     versions = dict(line.split()[:2] for line in found.splitlines() if line.endswith("ok installed"))
     return {"kernel": platform.release(), "version": platform.version(), "cpu": cpu[0] if cpu else "", "cpus": len(cpu),

@@ -12,6 +12,7 @@ import hot
 import large
 import latency
 import peers
+import pictures
 import scale
 import servers
 import wrk
@@ -27,3 +28,4 @@ def measure(bench):
     for name in bench.chosen(MEASUREMENTS):
         MEASUREMENTS[name](bench)
         bench.finish()  # what was measured is kept, whatever happens to the next
+    pictures.draw(bench.data, bench.results)
