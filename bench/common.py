@@ -106,6 +106,7 @@ class Bench:
         """Starts a process, on one CPU if told so and in a cgroup if told so; notes its exact command once."""
         command = ["taskset", "-c", str(cpu), *command] if cpu is not None else list(command)
         shown = " ".join([*(f"{key}={value}" for key, value in (env or {}).items()), shlex.join(command)])
+        shown = shown.replace(f"{os.path.dirname(HERE)}/", "").replace(self.work, "$WORK")
         if shown not in self.commands:
             self.commands.append(shown)
 

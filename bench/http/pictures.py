@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Draws what bench-http measured, from its data.json: as one of its steps, and again by bench/pictures."""
+import re
+
 import charts
 from common import Spread
 
@@ -35,7 +37,7 @@ def spread(measurement, name, case, key, factor=1):
 def note(data, measurement):
     """Whose figures these are, so that a picture tells it wherever it is shown."""
     machine, rounds = data["machine"], 1 + max(row["round"] for row in measurement["rows"])
-    packages = " ".join(f"{name} {version.split('-')[0]}" for name, version in machine["packages"].items()
+    packages = " ".join(f"{name} {re.split('[-+]', version)[0]}" for name, version in machine["packages"].items()
                         if name in ("nginx", "lighttpd", "h2o", "caddy"))
     lines = [f"{machine['cpu']}, Linux {machine['kernel'].split('-')[0]}, {packages}; server on one CPU; {machine['time'][:10]}",
              f"median of {rounds} rounds, thin lines: least and most"]
