@@ -10,14 +10,16 @@ WIDTH, MARGIN, ROW, LABEL = 860, 20, 24, 232
 COLOURS = {
     "text": ("#1f2328", "#e6edf3"), "soft": ("#59636e", "#9198a1"), "grid": ("#d8dee4", "#30363d"),
     "page": ("#ffffff", "#0d1117"), "own": ("#0f766e", "#2dd4bf"), "own2": ("#0284c7", "#38bdf8"),
-    "own3": ("#65a30d", "#a3e635"), "own4": ("#4f46e5", "#a5b4fc"), "bare": ("#8c959f", "#6e7681"), "nginx": ("#d9730d", "#f0883e"),
+    "own3": ("#65a30d", "#a3e635"), "own4": ("#4f46e5", "#a5b4fc"),
+    "bare": ("#8c959f", "#6e7681"), "nginx": ("#d9730d", "#f0883e"),
     "lighttpd": ("#9a6700", "#d4a72c"), "h2o": ("#8250df", "#bc8cff"), "caddy": ("#bf3989", "#f778ba"),
 }
 
 
 def colour_of(name):
     """Ours in greens and blues, bounds in grey, each peer in one of its own."""
-    own = {"errand uring": "own", "errand threads": "own2", "errand uring, cache": "own3", "errand threads, cache": "own4"}
+    own = {"errand uring": "own", "errand threads": "own2", "errand uring, cache": "own3",
+           "errand threads, cache": "own4"}
     return own.get(name) or next(
         (kind for kind in ("bare", "nginx", "lighttpd", "h2o", "caddy") if name.startswith(kind)), "soft")
 
@@ -48,9 +50,10 @@ class Picture:
             self.text(MARGIN, self.height + 14, line, "soft")
             self.height += 17
         self.height += MARGIN
-        common.write(path, f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {self.height}" width="{WIDTH}" '
-                     f'height="{self.height}">\n<style>\n{style()}</style>\n'
-                     f'<rect width="{WIDTH}" height="{self.height}" class="f-page"/>\n' + "\n".join(self.parts) + "\n</svg>\n")
+        size = f'width="{WIDTH}" height="{self.height}"'
+        head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {self.height}" {size}>'
+        common.write(path, "\n".join([head, f"<style>\n{style()}</style>", f'<rect {size} class="f-page"/>',
+                                      *self.parts, "</svg>\n"]))
 
 
 def style():

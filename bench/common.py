@@ -85,14 +85,15 @@ class Bench:
         return [name for name in names if not only or any(part in name for part in only)]
 
     def chosen(self, names):
-        """As wanted(), where --only also chooses among other things: all of the names when it speaks of none of them."""
+        """As wanted(), where --only also chooses among other things: all of the names if it speaks of none of them."""
         return self.wanted(names) or list(names)
 
     def only_known(self, names):
         """Ends with a message if --only asks for what there is not."""
         for part in self.args.only.split(","):
             if part and not any(part in name for name in names):
-                sys.exit(f"bench-{self.name}: --only {part}: nothing has that in its name. There are: {'; '.join(names)}")
+                sys.exit(f"bench-{self.name}: --only {part}: nothing has that in its name. There are: "
+                         f"{'; '.join(names)}")
 
     def program(self, name):
         return f"{self.build}/bench/{name}"
@@ -187,7 +188,8 @@ class Bench:
     def bound(self, what, value, limit):
         """What nothing of ours is part of, but bounds what we can reach: whether the target can be met at all here."""
         self.data.setdefault("bounds", []).append({"what": what, "value": value, "limit": limit})
-        self.say(f"  bound   {what}: {figure(value)}" + ("" if value >= limit else f", so {figure(limit)} is out of reach here"))
+        beyond = "" if value >= limit else f", so {figure(limit)} is out of reach here"
+        self.say(f"  bound   {what}: {figure(value)}{beyond}")
 
     def keep(self, name, text):
         """Keeps a file (a peer's configuration, a trace) with the results."""

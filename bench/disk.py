@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""An ext4 of its own in a file, on a loop device: what is forgotten of it, or how slow it is made, hurts nobody else."""
+"""An ext4 of its own in a file, on a loop device: what is forgotten of it, or made slow, hurts nobody else."""
 import fcntl
 import os
 import subprocess

@@ -154,7 +154,8 @@ def h2o(_, configure):
 
 def caddy(_, configure):
     path = configure("Caddyfile", CADDY_CONFIGURATION)
-    return ["caddy", "run", "--config", path, "--adapter", "caddyfile"], {"GOMAXPROCS": "1", "HOME": os.path.dirname(path)}
+    env = {"GOMAXPROCS": "1", "HOME": os.path.dirname(path)}  # it writes to its home
+    return ["caddy", "run", "--config", path, "--adapter", "caddyfile"], env
 
 
 def command(bench, name, root, port):

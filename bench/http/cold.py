@@ -57,8 +57,8 @@ def once(bench, name, files, case):
 
 def measure(bench):
     files = ColdFiles(bench)
-    table = trial.Table(bench, "cold", f"{FILES} files of 8 KiB on a disk, asked for once each over {trial.CONNECTIONS} "
-                        "kept connections",
+    table = trial.Table(bench, "cold", f"{FILES} files of 8 KiB on a disk, asked for once each over "
+                        f"{trial.CONNECTIONS} kept connections",
                         ERRAND + [OPENING] + peers.NGINX_THREADS + peers.NGINX_WITHOUT + peers.OTHERS, (DATA, ALL))
     table.fill(bench.rounds(3), lambda name, case, _: once(bench, name, files, case))
     for case in table.cases:

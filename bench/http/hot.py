@@ -27,7 +27,8 @@ def measure(bench, key, count):
         bench, name, files, "--seconds", seconds, "--spin", check=number == 0))
     table.show(COLUMNS, CACHED[0], COST)
     bench.say()
-    without, cached, all_of_them = (table.best(group, COST) for group in (peers.NGINX_WITHOUT, peers.NGINX_WITH, peers.NGINX))
+    without, cached, all_of_them = (table.best(group, COST)
+                                    for group in (peers.NGINX_WITHOUT, peers.NGINX_WITH, peers.NGINX))
     for own, peer, limit in ((CACHED[0], all_of_them, 2.4), (CACHED[1], all_of_them, 1.6), (ERRAND[0], without, 2),
                              (ERRAND[0], cached, 1.4), (ERRAND[1], without, 1.1)):
         table.target(f"{key}: {peer} costs {{}} times {own}", table.pairs(peer, own, COST), limit)

@@ -39,7 +39,8 @@ def note(data, measurement):
     machine, rounds = data["machine"], 1 + max(row["round"] for row in measurement["rows"])
     packages = " ".join(f"{name} {re.split('[-+]', version)[0]}" for name, version in machine["packages"].items()
                         if name in ("nginx", "lighttpd", "h2o", "caddy"))
-    lines = [f"{machine['cpu']}, Linux {machine['kernel'].split('-')[0]}, {packages}; server on one CPU; {machine['time'][:10]}",
+    lines = [f"{machine['cpu']}, Linux {machine['kernel'].split('-')[0]}, {packages}; server on one CPU; "
+             f"{machine['time'][:10]}",
              f"median of {rounds} rounds, thin lines: least and most"]
     if rounds < 3:
         lines[1] = f"{rounds} round{'s' * (rounds > 1)} only: a trial run, not a result"

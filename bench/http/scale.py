@@ -30,7 +30,8 @@ def connections(bench):
     files, most = hot.small_files(bench, 1000), min(CONNECTIONS_MOST, peers.descriptors() * 3 // 4 - 64)
     cases = (10, 100, 1000, most) if bench.args.full else (100, most)
     table = trial.Table(bench, "connections", f"1000 files as in hot-small, {RATE} requests a second in all, on one "
-                        "connection after the other", [*ERRAND, CACHED[0], peers.NGINX_WITH[0], *peers.others(bench, connections=most)], cases)
+                        "connection after the other", [*ERRAND, CACHED[0], hot.OPENING, peers.NGINX_WITH[0],
+                                                       *peers.others(bench, connections=most)], cases)
     table.fill(bench.rounds(3), lambda name, case, _: trial.once(
         bench, name, files, "--seconds", bench.seconds(3.0), "--rate", RATE, "--spin", connections=case))
     for case in cases:

@@ -83,7 +83,8 @@ class Table:
     def best(self, names, what, case="", least=True):
         """Who of the names has the best median, or None."""
         found = [name for name in names if self.values(name, what, case)]
-        return (min if least else max)(found, key=lambda name: Spread(self.values(name, what, case)).median, default=None)
+        choose = min if least else max
+        return choose(found, key=lambda name: Spread(self.values(name, what, case)).median, default=None)
 
     def pairs(self, of, to, what, case="", case_of=None):
         """The ratios of two servers, or of one in two cases, round by round; None if one was not measured."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""Our load generator against wrk, on the same servers: both must see the same server, at the same cost for a request."""
+"""Our load generator against wrk: both must see the same server, at the same cost for a request."""
 import common
 import hot
 import peers

@@ -8,8 +8,8 @@
  *     --paths FILE     lines "PATH BYTES"
  *     --seconds S      each connection asks for one random path after another for so long (default 1), or
  *     --each N         each asks for N paths of its own and is done, at most for --seconds, or
- *     --rate R         R requests a second in all are due, at equal distances, on one connection after the other. A time
- *                      is counted from when the request was due, not from when it could be sent, so a server that
+ *     --rate R         R requests a second in all are due, at equal distances, on one connection after the other. A
+ *                      time is counted from when the request was due, not from when it could be sent, so a server that
  *                      stalls is charged for every request that it held up
  *     --connection-each  a new connection for each request, which says Connection: close
  *     --check DIR      compares each body with the file DIR/PATH
