@@ -36,7 +36,7 @@ def measure(bench, key, count):
         table.target(f"{key}: {own} costs {{}} times {peer}", table.pairs(own, peer, COST), 1.25, False)
     for own, peer, limit in ((MEMORY, all_of_them, 2.4), (OPENING, without, 2), (OPENING, cached, 1.4)):
         table.bound(f"{key}: {peer} costs {{}} times {own}", table.pairs(peer, own, COST), limit)
-    
+
 
 def small(bench):
     measure(bench, "hot-small", 1000)
