@@ -112,6 +112,7 @@ struct config *config_new(void)
         .body_ns = 30 * ERRAND_SECOND,
         .send_ns = 60 * ERRAND_SECOND,
         .stop_ns = 10 * ERRAND_SECOND,
+        .drain_ns = 3600 * ERRAND_SECOND,
     };
     return &whole->config;
 }

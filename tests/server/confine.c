@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* A process that has confined itself: what its chains, its rings and its threads still reach, and what no more. */
 #include "config/config.h"
-#include "confine.h"
-#include "landlock.h"
+#include "operation/confine.h"
+#include "operation/landlock.h"
 #include "support.h"
 
 #include <arpa/inet.h>
@@ -64,7 +64,8 @@ static void prepare(const char *what)
 static void confine_to_files(void)
 {
     char why[256] = "";
-    struct confine all = {config, &sites, config->http.list, config->http.count};
+    struct listener own = {.address = config->http.list[0]};
+    struct confine all = {config, &sites, &(struct listeners){&own, 1}};
     int result = confine_files(&all, why, sizeof why);
     harness_note("%s", why);
     if (result == 0)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The system calls that a confined process has left: enough for chains on every backend, and no more. */
-#include "confine.h"
+#include "operation/confine.h"
 #include "support.h"
 
 #include <pthread.h>

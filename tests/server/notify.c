@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is told to the service manager, and the sockets that it passes. */
 #include "harness.h"
-#include "notify.h"
+#include "operation/notify.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -98,11 +98,11 @@ static int allow_all(const struct rules *rules, const struct confine *confine, c
         *at = site->config->directory;
         error = allow(rules, site->directory, is_writable(site->config) ? TO_READ | TO_CHANGE : TO_READ);
     }
-    for (unsigned i = 0; i < confine->own_count && error == 0; i++) {
-        const struct listen_address *address = &confine->own[i];
-        *at = address->local.sun_path;
-        if (listen_is_local(address))
-            error = allow_folder_of(rules, address->local.sun_path, LANDLOCK_ACCESS_FS_REMOVE_FILE);
+    for (unsigned i = 0; confine->listeners != NULL && i < confine->listeners->count && error == 0; i++) {
+        const struct listener *listener = &confine->listeners->list[i];
+        *at = listener->address.local.sun_path;
+        if (listen_is_local(&listener->address) && !listener->borrowed)
+            error = allow_folder_of(rules, *at, LANDLOCK_ACCESS_FS_REMOVE_FILE);
     }
     if (error == 0) {
         *at = confine->config->access_log;

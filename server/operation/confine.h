@@ -5,17 +5,17 @@
  * it starts afterwards (threads, rings and their kernel workers), so the time is after everything was opened and the
  * identity taken, and before the first queue.
  */
-#ifndef SERVER_CONFINE_H
-#define SERVER_CONFINE_H
+#ifndef SERVER_OPERATION_CONFINE_H
+#define SERVER_OPERATION_CONFINE_H
 
 #include "config/config.h"
+#include "listeners.h"
 #include "sites.h"
 
 struct confine {
     const struct config *config;
     const struct sites *sites;
-    const struct listen_address *own; /* sockets in the filesystem whose files this process removes at its end */
-    unsigned own_count;
+    const struct listeners *listeners; /* some of whose files this process removes at its end; NULL: none */
 };
 
 enum { CONFINE_WORDS = 256 };
@@ -28,9 +28,9 @@ bool confine(const struct confine *confine, char words[CONFINE_WORDS]);
 
 /*
  * By Landlock, all but: reading the sites' directories, and changing what is in those that are writable; writing, and
- * making anew, the access log; removing files where `own` sockets have theirs; reading /proc/self. Programs, TCP ports,
- * abstract sockets and signals to others are given up with it as far as the kernel can. Returns 1; 0 if this kernel
- * lacks what it takes; -1 if it failed: why says what, for both.
+ * making anew, the access log; removing the files of listeners that are its own; reading /proc/self. Programs, TCP
+ * ports, abstract sockets and signals to others are given up with it as far as the kernel can. Returns 1; 0 if this
+ * kernel lacks what it takes; -1 if it failed: why says what, for both.
  */
 int confine_files(const struct confine *confine, char *why, size_t why_size);
 

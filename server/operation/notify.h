@@ -3,8 +3,8 @@
  * What the server and the service manager that started it (systemd) tell each other, by the protocols that
  * sd_notify(3) and sd_listen_fds(3) describe: a few lines of the environment and a datagram. No library is needed.
  */
-#ifndef SERVER_NOTIFY_H
-#define SERVER_NOTIFY_H
+#ifndef SERVER_OPERATION_NOTIFY_H
+#define SERVER_OPERATION_NOTIFY_H
 
 #include <stdbool.h>
 #include <stddef.h>

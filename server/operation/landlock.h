@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* landlock(7): its system calls, which have no function in glibc, and what Debian 12's headers (6.1) lack. */
-#ifndef SERVER_LANDLOCK_H
-#define SERVER_LANDLOCK_H
+#ifndef SERVER_OPERATION_LANDLOCK_H
+#define SERVER_OPERATION_LANDLOCK_H
 
 #include <errno.h>
 #include <linux/landlock.h>
