@@ -14,9 +14,9 @@ import tempfile
 SOURCE = os.environ.get('TEST_SOURCE') or os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.environ.get('TEST_BUILD', 'build-test')
 # What the supervisor, and a serving process before it confines itself, call besides.
-ITS_OWN = {'landlock_create_ruleset', 'landlock_add_rule', 'landlock_restrict_self', 'seccomp', 'prctl', 'socket', 'bind',
-           'listen', 'connect', 'pipe2', 'dup', 'clone', 'clone3', 'vfork', 'execve', 'waitid', 'kill', 'pidfd_open',
-           'memfd_create', 'getppid', 'prlimit64'}
+ITS_OWN = {'landlock_create_ruleset', 'landlock_add_rule', 'landlock_restrict_self', 'seccomp', 'prctl', 'socket',
+           'bind', 'listen', 'connect', 'pipe2', 'dup', 'clone', 'clone3', 'vfork', 'execve', 'waitid', 'kill',
+           'pidfd_open', 'memfd_create', 'getppid', 'prlimit64'}
 EXPOSED_MOST = 20  # tenths, of `systemd-analyze security`: 0 is no service at all, 96 one without any of these lines
 
 
