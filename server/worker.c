@@ -365,6 +365,7 @@ int worker_open(struct worker *worker)
         .chains = chains < CHAINS_MAX ? chains : CHAINS_MAX,
         .chain_steps = HTTP_CHAIN_STEPS, /* the access log has fewer: a buffer of 64 KiB in pieces, see record/sink.c */
         .sources = server->limit + WORKER_OWN + worker->endpoint_count,
+        .close_grace_ns = 3 * ERRAND_SECOND, /* a busy machine is no hanging disk */
         .why = worker->why,
         .why_size = sizeof worker->why,
     };
