@@ -9,6 +9,7 @@
 #include "log.h"
 #include "path.h"
 #include "shared.h"
+#include "transfer.h"
 #include "upload.h"
 
 #include <assert.h>
@@ -63,7 +64,10 @@ void exchange_release(struct http_connection *http)
 {
     struct http_shared *shared = http->base.endpoint->shared;
     struct exchange *exchange = http->exchange;
-    upload_free(exchange); /* needs its path once more */
+    upload_free(exchange);
+    transfer_free(exchange);
+    if (exchange->rubbish != NULL)
+        remover_add(&shared->remover, exchange_root(exchange), exchange->rubbish);
     http->exchange = NULL;
     record_end(exchange_record(exchange), &exchange->record);
     free(exchange->large);
@@ -109,6 +113,7 @@ bool exchange_lingers(const struct exchange *exchange)
 
 enum http_connection_line exchange_connection_line(struct exchange *exchange)
 {
+    exchange->replied = true;
     if (exchange->upload != NULL)
         upload_leave_body(exchange);
     exchange->keep_alive = exchange->keep_alive && !exchange->http->base.endpoint->worker->stopping;
@@ -249,13 +254,14 @@ static int understand(struct exchange *exchange, const struct http_request *requ
     exchange->old = request->minor == 0;
     exchange->keep_alive = http_request_keeps_alive(request);
     bool reads = request->method == HTTP_GET || request->method == HTTP_HEAD;
-    bool changes = request->method == HTTP_DELETE || request->method == HTTP_MKCOL;
+    bool transfers = request->method == HTTP_MOVE || request->method == HTTP_COPY;
+    bool changes = transfers || request->method == HTTP_DELETE || request->method == HTTP_MKCOL;
     bool puts = request->method == HTTP_PUT;
     int status = puts ? upload_prepare(exchange, request)
                       : see_to_body(exchange, request, reads || changes || request->method == HTTP_OPTIONS);
     if (status != 0)
         return status;
-    exchange->append = puts ? upload_append : changes ? change_append : file_append;
+    exchange->append = puts ? upload_append : transfers ? transfer_append : changes ? change_append : file_append;
     find_site(exchange, request, head);
     if (request->flags & HTTP_ASTERISK)
         return 0;
@@ -267,12 +273,12 @@ static int understand(struct exchange *exchange, const struct http_request *requ
         return 404;
     if (exchange->policy.deny)
         return 403;
-    if ((puts || changes) && !exchange->policy.writable)
+    if ((puts || changes) && !exchange->policy.writable && request->method != HTTP_COPY)
         return 405;
-    if (puts && exchange->policy.redirect == NULL)
-        return upload_check(exchange, request);
-    if (request->method == HTTP_MKCOL && request->content_length > 0)
-        return 415;
+    if ((puts || changes) && exchange->policy.redirect == NULL)
+        return puts        ? upload_check(exchange, request)
+               : transfers ? transfer_prepare(exchange, request, head)
+                           : change_check(exchange, request);
     exchange->json = exchange->policy.listing && request->accept.at != 0 &&
                      http_prefers_json(head + request->accept.at, request->accept.length);
     exchange->codings.identity = true;
@@ -384,6 +390,10 @@ static int go_on(struct exchange *exchange, const struct errand_event *event)
         exchange_take_body(exchange);
         return 1;
     }
+    if (exchange->transfer != NULL && !exchange->replied) {
+        transfer_go_on(exchange, event);
+        return 1;
+    }
     if (exchange->listing != NULL)
         return listing_go_on(exchange);
     if (!exchange->lists)
@@ -408,7 +418,7 @@ enum exchange_state exchange_ended(struct exchange *exchange, const struct erran
         log_error("a reply failed at its step %s: %s", errand_step_name(event->step_kind), errand_error_name(error));
     if (error == -EMFILE || error == -ENFILE)
         log_error("a file could not be opened: %s (see ulimit -n)", errand_error_name(error));
-    bool sent = event->bytes > 0 && !upload_is_silent(exchange);
+    bool sent = event->bytes > 0 && exchange->replied;
     if (sent || exchange->is_page || (exchange->listing != NULL && listing_is_begun(exchange)))
         return EXCHANGE_BROKEN;
     listing_release(exchange);

@@ -198,13 +198,13 @@ def collections(backend):
         for method, path, wanted in (
                 ('MKCOL', '/new/', 201), ('MKCOL', '/new', 405), ('MKCOL', '/no/new', 409), ('MKCOL', '/', 405),
                 ('DELETE', '/new', 409), ('DELETE', '/new/', 204), ('DELETE', '/new/', 404), ('DELETE', '/', 403),
-                ('DELETE', '/d/', 409), ('DELETE', '/link', 204), ('DELETE', '/d/a', 204), ('DELETE', '/d/', 204),
-                ('DELETE', '/none/a', 404)):
+                ('DELETE', '/d', 409), ('DELETE', '/link/', 409), ('DELETE', '/link', 204), ('DELETE', '/d/a', 204),
+                ('DELETE', '/d/', 204), ('DELETE', '/none/a', 404)):
             same(server.get(path, method).status, wanted, f'{method} {path}')
         with server.connect() as client:
             client.sendall(head('MKCOL', '/m', 'Content-Length: 1', 'Connection: close') + b'x')
             same(read_all(client)[:12], b'HTTP/1.1 415')
-        same(names(root), [])
+        eventually(lambda: names(root) == [])  # what was deleted is removed behind the reply
 
 
 @test
