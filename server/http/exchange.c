@@ -24,6 +24,8 @@ enum {
     TRIM_ABOVE = 128,     /* after so many at once, memory is given back to the system */
 };
 
+#define SYNC_NS (600 * ERRAND_SECOND) /* that a disk may take to keep what was written: gigabytes, perhaps */
+
 struct http_shared *exchange_shared(const struct exchange *exchange)
 {
     return exchange->http->base.endpoint->shared;
@@ -142,7 +144,9 @@ uint64_t exchange_rate(const struct exchange *exchange)
 
 int exchange_submit(struct exchange *exchange, errand_chain *chain)
 {
-    struct connection_limits limits = {.stall_ns = limits_of(exchange)->send_ns,
+    bool changes = exchange->append != NULL && exchange->append != file_append;
+    int64_t send_ns = limits_of(exchange)->send_ns;
+    struct connection_limits limits = {.stall_ns = changes && send_ns < SYNC_NS ? SYNC_NS : send_ns,
                                        .bytes_per_second = exchange_rate(exchange)};
     int error = connection_submit(&exchange->http->base, chain, &limits);
     record_stage(&exchange->record, STAGE_WAIT, exchange_shared(exchange)->worker->queue);

@@ -31,6 +31,7 @@ struct http_shared {
     struct exchange *spare; /* records that are kept for the next requests */
     unsigned spares, in_use, peak;
     unsigned looks; /* chains that look at entries of directories */
+    unsigned copies; /* of collections, under way */
     struct remover remover;
 };
 

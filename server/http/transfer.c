@@ -15,7 +15,12 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-enum { PARALLEL = 8, DIRECTORY_MODE = 0777, WORK_MODE = 0700 };
+enum {
+    COPIES = 8,   /* of collections, at once for a worker: each takes many chains and descriptors */
+    PARALLEL = 8, /* files of each */
+    DIRECTORY_MODE = 0777,
+    WORK_MODE = 0700,
+};
 
 enum transfer_stage {
     JUDGING,
@@ -31,7 +36,7 @@ struct transfer {
     struct temporary work;   /* COPY of a collection: what it is made in */
     char *made;              /* what it is called there */
     uint8_t stage;
-    bool only_new, shallow, exists, directory;
+    bool only_new, shallow, exists, directory, counted;
     int look, name;     /* steps of the chain under way */
     size_t path_length; /* of what is behind the slash */
     char path[];        /* of the destination, with a slash before it */
@@ -243,6 +248,8 @@ static bool same_directory(const char *one, const char *other)
     return length == change_directory(other) && memcmp(one, other, length) == 0;
 }
 
+static int append_rename(errand_chain *chain, struct exchange *exchange);
+
 /* The call step: it has its name, or not. */
 static int placed(errand_chain *chain, void *context)
 {
@@ -250,6 +257,10 @@ static int placed(errand_chain *chain, void *context)
     struct transfer *transfer = exchange->transfer;
     int root = exchange_root(exchange);
     int64_t result = errand_chain_result(chain, transfer->name);
+    if (result == -EINVAL && transfer->only_new && !transfer->exists) {
+        transfer->only_new = false; /* it cannot refuse to replace, NFS for one; the look came just before */
+        return append_rename(chain, exchange);
+    }
     if (result < 0)
         return answer_status(chain, exchange, status_of_rename(transfer, (int)result));
     bool moves = exchange->method == HTTP_MOVE;
@@ -262,26 +273,31 @@ static int placed(errand_chain *chain, void *context)
     return step < 0 ? step : 0;
 }
 
-static int append_place(errand_chain *chain, struct exchange *exchange)
+static int append_rename(errand_chain *chain, struct exchange *exchange)
 {
     struct transfer *transfer = exchange->transfer;
     int root = exchange_root(exchange);
-    bool moves = exchange->method == HTTP_MOVE, swaps = transfer->exists && exchange->directory;
-    const char *from = moves ? exchange->path : transfer->made;
-    if (moves && S_ISREG(exchange->stat.mode)) { /* who wrote it may not have synced it, and it may replace what was */
-        int file = errand_step_open(chain, root, from, O_RDONLY | O_NOFOLLOW, 0);
-        errand_step_optional(chain, file);
-        errand_step_optional(chain, errand_step_sync(chain, ERRAND_SLOT(file), 0));
-    }
-    if (moves && swaps && (exchange->rubbish = temporary_path(exchange->path)) == NULL)
-        return -ENOMEM;
-    transfer->name = errand_step_rename(chain, root, from, root, transfer_path(transfer),
-                                        swaps                ? RENAME_EXCHANGE
-                                        : transfer->only_new ? RENAME_NOREPLACE
-                                                             : 0);
+    bool swaps = transfer->exists && exchange->directory;
+    unsigned flags = swaps ? RENAME_EXCHANGE : transfer->only_new ? RENAME_NOREPLACE : 0;
+    const char *from = exchange->method == HTTP_MOVE ? exchange->path : transfer->made;
+    transfer->name = errand_step_rename(chain, root, from, root, transfer_path(transfer), flags);
     errand_step_optional(chain, transfer->name);
     int step = errand_step_call(chain, placed, exchange);
     return step < 0 ? step : 0;
+}
+
+static int append_place(errand_chain *chain, struct exchange *exchange)
+{
+    bool moves = exchange->method == HTTP_MOVE;
+    if (moves && S_ISREG(exchange->stat.mode)) { /* who wrote it may not have synced it, and it may replace what was */
+        int file = errand_step_open(chain, exchange_root(exchange), exchange->path, O_RDONLY | O_NOFOLLOW, 0);
+        errand_step_optional(chain, file);
+        errand_step_optional(chain, errand_step_sync(chain, ERRAND_SLOT(file), 0));
+    }
+    if (moves && exchange->directory && exchange->transfer->exists &&
+        (exchange->rubbish = temporary_path(exchange->path)) == NULL)
+        return -ENOMEM;
+    return append_rename(chain, exchange);
 }
 
 /* ------------------------------------------------------------------------------------- copies of collections */
@@ -338,6 +354,19 @@ static void copy_tree(struct exchange *exchange)
         answer_alone(exchange, answer_status_of(error));
 }
 
+static void begin_copy(struct exchange *exchange)
+{
+    struct http_shared *shared = exchange_shared(exchange);
+    if (shared->copies >= COPIES) {
+        answer_alone(exchange, 503);
+        return;
+    }
+    shared->copies++;
+    exchange->transfer->counted = true;
+    exchange->transfer->stage = MAKING;
+    exchange_run(exchange, append_work);
+}
+
 void transfer_go_on(struct exchange *exchange, const struct errand_event *event)
 {
     struct transfer *transfer = exchange->transfer;
@@ -348,8 +377,7 @@ void transfer_go_on(struct exchange *exchange, const struct errand_event *event)
         else
             answer_alone(exchange, 503);
     } else if (transfer->stage == JUDGING && !moves) {
-        transfer->stage = MAKING;
-        exchange_run(exchange, append_work);
+        begin_copy(exchange);
     } else if (transfer->stage == MAKING) {
         transfer->stage = LOCKING;
         transfer->work.fd = event->fd;
@@ -369,6 +397,7 @@ void transfer_free(struct exchange *exchange)
     if (transfer == NULL)
         return;
     temporary_drop(&transfer->work, &exchange_shared(exchange)->remover, exchange_root(exchange));
+    exchange_shared(exchange)->copies -= transfer->counted;
     free(transfer->made);
     free(transfer);
     exchange->transfer = NULL;

@@ -36,7 +36,7 @@ struct upload {
     struct temporary temporary;
     struct errand_stat stat;
     uint8_t stage;
-    bool is_chunked, expects, complete, exists;
+    bool is_chunked, expects, complete, copied, exists, only_new;
     int look, room, name; /* steps of the chain under way */
 };
 
@@ -162,6 +162,19 @@ static int append_write(errand_chain *chain, struct upload *upload)
     return step < 0 ? step : 0;
 }
 
+/* The content of a COPY, with all that belongs to the file. */
+static int append_copy(errand_chain *chain, struct exchange *exchange)
+{
+    struct upload *upload = exchange->upload;
+    int to = upload->temporary.fd;
+    int from = ERRAND_SLOT(errand_step_open(chain, exchange_root(exchange), exchange->path, O_RDONLY, 0));
+    errand_step_copy(chain, to, 0, from, 0, ERRAND_TO_END, ERRAND_HOLES);
+    upload->copied = true;
+    int step =
+        errand_step_copy_metadata(chain, to, from, ERRAND_OWNER | ERRAND_MODE | ERRAND_TIMES | ERRAND_ATTRIBUTES);
+    return step < 0 ? step : 0;
+}
+
 static int append_keep(errand_chain *chain, struct exchange *exchange);
 
 /* The next chain: a name of ours is locked before anything else, then what there is is written. */
@@ -172,6 +185,8 @@ static int append_next(errand_chain *chain, struct exchange *exchange)
         temporary_lock(chain, &upload->temporary);
         return 0;
     }
+    if (exchange->transfer != NULL && !upload->copied)
+        return append_copy(chain, exchange);
     int error = upload->filled > 0 ? append_write(chain, upload) : 0;
     if (error == 0 && upload->complete) {
         upload->stage = KEEPING;
@@ -282,18 +297,36 @@ bool upload_chain_ended(struct exchange *exchange, const struct errand_event *ev
 
 /* ---------------------------------------------------------------------------------------- the last chain */
 
+static int append_name(errand_chain *chain, struct exchange *exchange);
+
 /* The call step: the file has its name, and the disk keeps it. */
 static int kept(errand_chain *chain, void *context)
 {
     struct exchange *exchange = context;
     struct upload *upload = exchange->upload;
     int64_t named = errand_chain_result(chain, upload->name);
+    if (named == -EINVAL && upload->only_new) { /* the filesystem cannot refuse to replace: the look must do */
+        upload->only_new = false;
+        return append_name(chain, exchange);
+    }
     if (named < 0)
         return named == -EEXIST ? answer_status(chain, exchange, 412) : (int)named;
     char tag[HTTP_TAG_SPACE];
     size_t length = http_tag_write(tag, upload->stat.modified_ns, upload->stat.bytes, upload->stat.inode);
     temporary_named(&upload->temporary);
     return answer_changed(chain, exchange, upload->exists ? 204 : 201, tag, length);
+}
+
+static int append_name(errand_chain *chain, struct exchange *exchange)
+{
+    struct upload *upload = exchange->upload;
+    upload->name =
+        temporary_name(chain, &upload->temporary, exchange_root(exchange), target_of(exchange), upload->only_new);
+    if (upload->only_new)
+        errand_step_optional(chain, upload->name);
+    change_sync(chain, exchange, target_of(exchange));
+    int step = errand_step_call(chain, kept, exchange);
+    return step < 0 ? step : 0;
 }
 
 /*
@@ -309,25 +342,15 @@ static int looked_again(errand_chain *chain, void *context)
     if (status != 0)
         return answer_status(chain, exchange, status);
     upload->exists = errand_chain_result(chain, upload->look) >= 0;
-    bool only_new =
+    upload->only_new =
         exchange->transfer != NULL ? transfer_only_new(exchange->transfer) : none->length == 1 && *none->bytes == '*';
-    upload->name = temporary_name(chain, &upload->temporary, exchange_root(exchange), target_of(exchange), only_new);
-    if (only_new)
-        errand_step_optional(chain, upload->name);
-    change_sync(chain, exchange, target_of(exchange));
-    int step = errand_step_call(chain, kept, exchange);
-    return step < 0 ? step : 0;
+    return append_name(chain, exchange);
 }
 
 static int append_keep(errand_chain *chain, struct exchange *exchange)
 {
     struct upload *upload = exchange->upload;
     int fd = upload->temporary.fd;
-    if (exchange->transfer != NULL) {
-        int from = ERRAND_SLOT(errand_step_open(chain, exchange_root(exchange), exchange->path, O_RDONLY, 0));
-        errand_step_copy(chain, fd, 0, from, 0, ERRAND_TO_END, ERRAND_HOLES);
-        errand_step_copy_metadata(chain, fd, from, ERRAND_OWNER | ERRAND_MODE | ERRAND_TIMES | ERRAND_ATTRIBUTES);
-    }
     errand_step_sync(chain, fd, 0);
     errand_step_stat(chain, fd, &upload->stat);
     upload->look = append_look(chain, exchange);
