@@ -70,7 +70,7 @@ struct config_host {
     unsigned rule_count;
     bool listing;          /* directories without an index are listed */
     bool hidden;           /* names with a leading dot are served (.well-known always) */
-    bool writable;         /* PUT, DELETE, MKCOL */
+    bool writable;         /* PUT, DELETE, MKCOL, MOVE, COPY */
     bool precompressed;    /* siblings .zst, .br, .gz are served to who accepts them */
     uint64_t upload_max;   /* bytes of one upload; 0: without limit */
     uint64_t upload_space; /* bytes that must stay free on its filesystem */
