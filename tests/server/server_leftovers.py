@@ -6,6 +6,7 @@ import os
 import random
 import resource
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -53,6 +54,13 @@ def put(server, path, body=b'', *lines):
     with server.connect() as client, client.makefile('rb') as stream:
         client.sendall(head('PUT', path, f'Content-Length: {len(body)}', 'Connection: close', *lines) + body)
         return Reply(stream)
+
+
+def small(root, backend):
+    """A server of a filesystem that is smaller than what has to stay free of others."""
+    config = os.path.join(directory(), 'errand.conf')
+    write(config, f'[Host]\nDirectory={root}\nWritable=yes\nUploadSpace=0\n'.encode())
+    return Server(root, backend, '-c', config, threads=1)
 
 
 def content(*path):
@@ -205,11 +213,9 @@ def full_disk(backend):
     with Mounted('4m') as root:
         if root is None:
             return 'may not mount'
-        config = os.path.join(directory(), 'errand.conf')
-        write(config, f'[Host]\nDirectory={root}\nWritable=yes\nUploadSpace=0\n'.encode())
         write(os.path.join(root, 't', 'a'), BYTES)
         write(os.path.join(root, 't', 'b'), BYTES[:400000])
-        with Server(root, backend, '-c', config) as server:
+        with small(root, backend) as server:
             for at in (1 << 20, 3 << 20):  # known at once, or found out by a write
                 chunks = b''.join(b'80000\r\n%s\r\n' % BYTES[:0x80000] for _ in range(8)) + b'0\r\n\r\n'
                 length = head('PUT', '/x', f'Content-Length: {4 << 20}', 'Connection: close') + (BYTES * 4)[:at]
@@ -248,6 +254,89 @@ def file_too_large(backend):
 
 
 # -------------------------------------------------------------------------------------------------------- kills
+
+
+class Disk:
+    """An ext4 of its own, whose power can be cut. `place` is None if it cannot be mounted."""
+
+    def __init__(self):
+        self.image, self.at = os.path.join(directory(), 'image'), directory()
+        subprocess.run(['truncate', '-s', '32M', self.image], check=True)
+        subprocess.run(['mkfs.ext4', '-q', '-F', self.image], check=True)
+        self.place = self.at if self.mount() else None
+
+    def mount(self):
+        return subprocess.run(['mount', '-o', 'loop', self.image, self.at], stderr=subprocess.DEVNULL,
+                              check=False).returncode == 0
+
+    def cut(self):
+        """Forgets what the disk was not made to keep."""
+        fd = os.open(self.at, os.O_RDONLY)
+        fcntl.ioctl(fd, 0x8004587d, struct.pack('I', 2))  # EXT4_IOC_SHUTDOWN, without flushing its log
+        os.close(fd)
+
+    def again(self):
+        subprocess.run(['umount', self.at], check=True)
+        assert self.mount()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.place:
+            subprocess.run(['umount', '-l', self.at], check=False)
+
+
+# What is asked for, and what must be there after the power went: names and the content of files.
+CUTS = (
+    (('PUT', '/new', None), {'new': BYTES}), (('PUT', '/d/a', None), {'d/a': BYTES}),
+    (('COPY', '/d/a', '/c'), {'c': b'old', 'd/a': b'old'}), (('COPY', '/big', '/d/a'), {'d/a': BYTES}),
+    (('COPY', '/t/', '/d/u'), {'d/u/x/1': BYTES[:70000], 'd/u/2': b'2', 'd/u/x/link': '1', 't/2': b'2'}),
+    (('COPY', '/t/', '/v/'), {'v/x/1': BYTES[:70000], 'v/2': b'2', 'v/old': None}),
+    (('MOVE', '/big', '/d/a'), {'d/a': BYTES, 'big': None}), (('MOVE', '/late', '/d/a'), {'d/a': BYTES, 'late': None}),
+    (('MOVE', '/t/', '/d/u'), {'d/u/2': b'2', 't': None}), (('MOVE', '/t/', '/v/'), {'v/2': b'2', 't': None}),
+    (('DELETE', '/d/a', None), {'d/a': None}), (('DELETE', '/t/', None), {'t': None}),
+    (('MKCOL', '/m/', None), {'m': True}))
+
+
+def after_cut(backend, disk, request, wanted):
+    root = disk.place
+    for name, data in (('d/a', b'old'), ('big', BYTES), ('t/x/1', BYTES[:70000]), ('t/2', b'2'), ('v/old', b'x')):
+        write(os.path.join(root, name), data)
+    os.symlink('1', os.path.join(root, 't', 'x', 'link'))
+    subprocess.run(['sync', '-f', root], check=True)
+    server = small(root, backend)
+    write(os.path.join(root, 'late'), BYTES)  # nobody made the disk keep it
+    method, path, to = request
+    reply = put(server, path, BYTES) if method == 'PUT' else \
+        server.get(path, method, **({'destination': to} if to else {}))
+    assert reply.status in (201, 204), (request, reply.status)
+    disk.cut()
+    server.process.send_signal(signal.SIGKILL)
+    server.ended()
+    disk.again()
+    for name, data in wanted.items():
+        place = os.path.join(root, name)
+        if data is None or data is True:
+            same(os.path.lexists(place), data is True, f'{request} {name}')
+        elif isinstance(data, str):
+            same(os.readlink(place), data, f'{request} {name}')
+        else:
+            same(content(place) == data, True, f'{request} {name}')
+    for name in os.listdir(root):
+        if name != 'lost+found':
+            subprocess.run(['rm', '-rf', os.path.join(root, name)], check=True)
+
+
+@test
+def power_cuts(backend):
+    """What was acknowledged is there after the power went."""
+    with Disk() as disk:
+        if disk.place is None:
+            return 'may not mount'
+        for request, wanted in CUTS:
+            after_cut(backend, disk, request, wanted)
+    return None
 
 
 def killed_uploads(backend, root, chance, turn):
