@@ -318,7 +318,6 @@ static void block_signals(void)
     sigaddset(&set, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN); /* standard output may be a pipe that nobody reads */
-    signal(SIGXFSZ, SIG_IGN); /* an upload beyond the limit of a file's size is refused */
 }
 
 static bool set_up_worker(struct server *server, unsigned number)

@@ -294,6 +294,7 @@ CUTS = (
     (('COPY', '/t/', '/d/u'), {'d/u/x/1': BYTES[:70000], 'd/u/2': b'2', 'd/u/x/link': '1', 't/2': b'2'}),
     (('COPY', '/t/', '/v/'), {'v/x/1': BYTES[:70000], 'v/2': b'2', 'v/old': None}),
     (('MOVE', '/big', '/d/a'), {'d/a': BYTES, 'big': None}), (('MOVE', '/late', '/d/a'), {'d/a': BYTES, 'late': None}),
+    (('MOVE', '/late', '/n'), {'n': BYTES, 'late': None}), (('MOVE', '/d/a', '/n'), {'n': b'old', 'd/a': None}),
     (('MOVE', '/t/', '/d/u'), {'d/u/2': b'2', 't': None}), (('MOVE', '/t/', '/v/'), {'v/2': b'2', 't': None}),
     (('DELETE', '/d/a', None), {'d/a': None}), (('DELETE', '/t/', None), {'t': None}),
     (('MKCOL', '/m/', None), {'m': True}))
