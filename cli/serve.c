@@ -2,6 +2,7 @@
 /* errand serve: options. Most of them are keys of the configuration file by another name, and go before it. */
 #include "cli.h"
 #include "server/server.h"
+#include "server/operation/supervisor.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -34,6 +35,8 @@ static const char usage[] =
     "  --log-format combined|json of these lines (default combined)\n"
     "  --status ADDR:PORT         metrics and health there\n"
     "  --user NAME                who to become after the start as root\n"
+    "  --landlock yes|no|auto     give up the right to files that are not served (default auto: where the kernel can)\n"
+    "  --seccomp yes|no           give up system calls that serving does not take (default no)\n"
     "  --stop-within TIME         at most so long for what is under way when it ends (default 10s)\n"
     "  --ftp off                  no FTP (there is none in this version)\n"
     "  --backend auto|uring|threads\n"
@@ -56,6 +59,8 @@ static const struct key_option {
     {"threads", "Server", "Threads", NULL},
     {"cache", "Server", "Cache", NULL},
     {"user", "Server", "User", NULL},
+    {"landlock", "Server", "Landlock", NULL},
+    {"seccomp", "Server", "Seccomp", NULL},
     {"status", "Status", "Listen", NULL},
     {"access-log", "Log", "Access", NULL},
     {"log-format", "Log", "Format", NULL},
@@ -87,7 +92,8 @@ static const struct option own_options[OWN_OPTIONS] = {
 
 /* What the command line says, before it is applied: the file comes first, wherever it is named. */
 struct command_line {
-    struct config *config;
+    struct config *config; /* that the options are applied to */
+    char **arguments;      /* of the program, as they were given */
     const char *file, *bind, *port, *directory;
     bool test, show, http_off;
     unsigned count;
@@ -190,33 +196,61 @@ static int apply(struct command_line *line)
     return error;
 }
 
-/* The file, the options, and then the server, or what is wrong with it all. */
-static int run(struct command_line *line)
+/* What the file and the options come to, or NULL; *code: why. */
+static struct config *load(struct command_line *line, int *code)
 {
     char why[1024];
+    struct config *config = line->config = config_new();
+    *code = EXIT_USAGE;
+    if (config == NULL) {
+        fprintf(stderr, "errand serve: out of memory\n");
+        *code = EXIT_BAD;
+        return NULL;
+    }
+    bool good = line->file == NULL || config_read(config, line->file, why, sizeof why);
+    if (good && (*code = apply(line)) != 0) {
+        config_free(config);
+        return NULL;
+    }
+    if (good && config_finish(config, why, sizeof why) && config_check_keys(config, why, sizeof why) &&
+        (!line->test || config_check_files(config, why, sizeof why)))
+        return config;
+    fprintf(stderr, "errand serve: %s\n", why);
+    *code = EXIT_USAGE;
+    config_free(config);
+    return NULL;
+}
+
+static struct config *load_again(void *line)
+{
+    int code;
+    return load(line, &code);
+}
+
+/* A file is what a service has, and what can be read again: it gets a supervisor. */
+static int serve(struct command_line *line, const struct config *config)
+{
+    struct supervisor_options options = {.load = load_again, .context = line, .arguments = line->arguments};
+    return line->file == NULL ? server_run(config) : supervisor_run(&options);
+}
+
+static int run(struct command_line *line)
+{
+    int code;
     if (line->test && line->file == NULL) {
         fprintf(stderr, "errand serve: -t tests a file; name it with -c FILE\n");
         return EXIT_USAGE;
     }
-    if (line->file != NULL && !config_read(line->config, line->file, why, sizeof why)) {
-        fprintf(stderr, "errand serve: %s\n", why);
-        return EXIT_USAGE;
-    }
-    int error = apply(line);
-    if (error)
-        return error;
-    if (!config_finish(line->config, why, sizeof why) || !config_check_keys(line->config, why, sizeof why) ||
-        (line->test && !config_check_files(line->config, why, sizeof why))) {
-        fprintf(stderr, "errand serve: %s\n", why);
-        return EXIT_USAGE;
-    }
-    if (!line->test && !line->show)
-        return server_run(line->config);
+    struct config *config = load(line, &code);
+    if (config == NULL)
+        return code;
     if (line->show)
-        config_dump(line->config, stdout);
-    else
+        config_dump(config, stdout);
+    else if (line->test)
         printf("%s: ok\n", line->file);
-    return cli_finish_output();
+    code = line->test || line->show ? cli_finish_output() : serve(line, config);
+    config_free(config);
+    return code;
 }
 
 /* Notes one option. Returns 0, or -1 for one that is wrong. */
@@ -268,20 +302,36 @@ static int read_options(struct command_line *line, int argc, char **argv)
     return run(line);
 }
 
-int cli_serve(int argc, char **argv)
+/* The whole command, before getopt moves its words. */
+static bool keep_arguments(struct command_line *line, int argc, char **argv)
+{
+    static char program[] = "errand";
+    line->arguments = calloc((size_t)argc + 2, sizeof *line->arguments);
+    if (line->arguments == NULL)
+        return false;
+    line->arguments[0] = program;
+    memcpy(line->arguments + 1, argv, (size_t)argc * sizeof *argv);
+    return true;
+}
+
+static int serve_as_asked(int argc, char **argv)
 {
     static char name[] = "errand serve"; /* for getopt's messages */
-    argv[0] = name;
     struct command_line *line = calloc(1, sizeof *line + (size_t)argc * sizeof line->given[0]);
-    struct config *config = config_new();
     int code = EXIT_BAD;
-    if (line == NULL || config == NULL) {
+    if (line == NULL || !keep_arguments(line, argc, argv)) {
         fprintf(stderr, "errand serve: out of memory\n");
     } else {
-        line->config = config;
+        argv[0] = name;
         code = read_options(line, argc, argv);
+        free(line->arguments);
     }
-    config_free(config);
     free(line);
     return code;
+}
+
+int cli_serve(int argc, char **argv)
+{
+    int code;
+    return server_run_supervised(&code) ? code : serve_as_asked(argc, argv);
 }

@@ -830,6 +830,14 @@ ERRAND_API int errand_tree_update(errand_queue *queue, struct errand_tree_progre
  * something was closed. */
 ERRAND_API int errand_source_accept(errand_queue *queue, int listener, void *user_data, errand_source **source);
 
+/*
+ * Accepts no more, and loses nobody: who has been accepted already comes, then one event with error -ECANCELED, after
+ * which the source can be stopped. errand_source_stop() alone closes a connection that was accepted and not fetched.
+ * For who hands a listening socket on to another process or queue, in whose backlog the others wait. A paused source
+ * is resumed. Returns 0, -EINVAL (not a source of connections), -EPERM.
+ */
+ERRAND_API int errand_source_accept_no_more(errand_source *source);
+
 /* What arrives on a stream socket, in pieces of at most receive_size; a socket on which nothing arrives holds no
  * buffer. After the end of the stream or an error, one event says so and no more come. */
 ERRAND_API int errand_source_receive(errand_queue *queue, int socket, void *user_data, errand_source **source);

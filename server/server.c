@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Starts the workers, and stops them: what concerns the process as a whole. */
 #include "shared.h"
+#include "operation/handover.h"
 #include "http/mime.h"
-#include "identity.h"
+#include "operation/identity.h"
 #include "http/session.h"
 #include "log.h"
+#include "operation/notify.h"
 #include "record/sink.h"
 #include "record/status.h"
 
@@ -16,12 +18,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 /* What is posted to workers; only the addresses count. */
-static const char message_stop, message_leave, message_finished, message_reopen;
+static const char message_drain, message_stop, message_leave, message_finished, message_reopen;
 
 bool server_is_full_for(const struct worker *worker)
 {
@@ -46,7 +49,7 @@ static void post(struct worker *worker, const void *message)
         log_error("cannot reach queue %u: %s", worker->number, errand_error_name(error));
 }
 
-static void stop_all(struct server *server, const void *message)
+static void tell_all(struct server *server, const void *message)
 {
     for (unsigned i = 0; i < server->count; i++)
         post(&server->workers[i], message);
@@ -55,15 +58,21 @@ static void stop_all(struct server *server, const void *message)
 void server_signal(struct server *server, int number)
 {
     if (number == SIGUSR1) { /* the access log was renamed */
-        stop_all(server, &message_reopen);
+        tell_all(server, &message_reopen);
         return;
     }
-    stop_all(server, server->signals++ == 0 ? &message_stop : &message_leave);
+    if (number == SIGQUIT) { /* another process goes on where this one ends */
+        tell_all(server, &message_drain);
+        return;
+    }
+    tell_all(server, server->signals++ == 0 ? &message_stop : &message_leave);
 }
 
 void server_message(struct worker *worker, const void *message)
 {
-    if (message == &message_stop)
+    if (message == &message_drain)
+        worker_drain(worker);
+    else if (message == &message_stop)
         worker_stop(worker);
     else if (message == &message_leave)
         worker->over = true;
@@ -113,7 +122,7 @@ static void *thread_of(void *argument)
     }
     worker_close(worker);
     if (worker->error && error == 0)
-        stop_all(server,
+        tell_all(server,
                  &message_stop); /* a server that lacks one of its queues loses clients: better end as a whole */
     post(&server->workers[0], &message_finished);
     return NULL;
@@ -168,8 +177,10 @@ static unsigned connection_limit(unsigned descriptors, unsigned threads)
     return limit < most ? limit : most;
 }
 
-static unsigned default_threads(void)
+unsigned server_threads(const struct config *config)
 {
+    if (config->threads != 0)
+        return config->threads;
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) == 0 && CPU_COUNT(&set) > 0)
         return (unsigned)CPU_COUNT(&set) < SERVER_THREADS_MAX ? (unsigned)CPU_COUNT(&set) : SERVER_THREADS_MAX;
@@ -177,64 +188,13 @@ static unsigned default_threads(void)
     return online > 0 && online < SERVER_THREADS_MAX ? (unsigned)online : 1;
 }
 
-static void say_why_not(const struct listen_address *address, int error)
-{
-    char url[LISTEN_URL_SPACE];
-    listen_url(address, "http", url);
-    bool local = listen_is_local(address);
-    const char *remedy =
-        error == -EADDRINUSE && local ? "another program listens there (choose another path)"
-        : error == -EADDRINUSE      ? "another program listens there (choose another port with -p, 0 takes a free one)"
-        : error == -EACCES && local ? "no permission to make a socket there (choose another folder)"
-        : error == -EACCES          ? "no permission (ports below 1024 are for root; choose another with -p)"
-        : error == -EADDRNOTAVAIL   ? "this machine does not have that address (0.0.0.0 means all of its addresses)"
-        : error == -EEXIST          ? "a file that is no socket is in its place (remove it, or choose another path)"
-                                    : strerror(-error);
-    fprintf(stderr, "errand: cannot listen on %s: %s\n", url, remedy);
-}
-
-static unsigned count_addresses(const struct server *server)
-{
-    return server->config->http.count + server->config->status.count;
-}
-
-/* Every worker gets a listener of each address of the service; the status is worker 0's. */
-static int listen_for_all(struct server *server)
-{
-    const struct config *config = server->config;
-    int *sockets = calloc(server->count, sizeof *sockets);
-    int error = sockets == NULL ? -ENOMEM : 0;
-    for (unsigned n = 0; n < count_addresses(server) && error == 0; n++) {
-        bool service = n < config->http.count;
-        unsigned count = service ? server->count : 1;
-        server->addresses[n] = service ? config->http.list[n] : config->status.list[n - config->http.count];
-        server->addresses[n].mode = config->socket_mode;
-        error = listen_open(&server->addresses[n], sockets, count);
-        for (unsigned i = 0; i < count && error == 0; i++)
-            server->workers[i].endpoints[n].listener = sockets[i];
-        if (error) {
-            say_why_not(&server->addresses[n], error);
-            server->addresses[n].length = 0;
-        }
-    }
-    free(sockets);
-    return error;
-}
-
-void server_forget_addresses(struct worker *worker, bool all)
-{
-    const struct server *server = worker->server;
-    unsigned count = all ? count_addresses(server) : server->config->http.count;
-    for (unsigned n = 0; n < count && worker->number == 0; n++)
-        listen_forget(&server->addresses[n]);
-}
-
 /* The access log had better be found wrong now than later. */
 static int open_record(struct server *server)
 {
     const struct config *config = server->config;
-    server->record = (struct record_options){
-        .access_log = config->access_log, .format = config->access_log_format, .status = config->status.count > 0};
+    server->record = (struct record_options){.access_log = config->access_log,
+                                             .format = config->access_log_format,
+                                             .status = server_listeners(server, true) > 0};
     int error = config->access_log == NULL ? 0 : sink_check(config->access_log);
     if (error) {
         fprintf(stderr, "errand: cannot write the access log %s: %s\n", config->access_log,
@@ -248,32 +208,33 @@ static int open_record(struct server *server)
     return error;
 }
 
-/* "http://127.0.0.1:8080/, unix:/run/errand": so many addresses from that one on. */
-static void print_addresses(const struct server *server, unsigned first, unsigned count)
-{
-    char url[LISTEN_URL_SPACE];
-    for (unsigned n = 0; n < count; n++) {
-        listen_url(&server->addresses[first + n], "http", url);
-        printf("%s%s", n > 0 ? ", " : "", url);
-    }
-    printf("\n");
-}
-
 static void report(const struct server *server)
 {
     char path[PATH_MAX];
     const char *directory = server->config->hosts[0].directory, *real = realpath(directory, path);
     const errand_queue *queue = server->workers[0].queue;
-    unsigned http = server->config->http.count, status = server->config->status.count;
     printf("errand %s serves %s at ", errand_version(), real ? real : directory);
-    print_addresses(server, 0, http);
-    printf("backend %s (%s), %u %s\n", errand_queue_backend(queue), errand_queue_backend_reason(queue), server->count,
-           server->count == 1 ? "queue" : "queues");
-    if (status > 0) {
+    server_print_addresses(server, false);
+    printf("backend %s (%s), %u %s, %s\n", errand_queue_backend(queue), errand_queue_backend_reason(queue),
+           server->count, server->count == 1 ? "queue" : "queues", server->confined);
+    if (server->record.status) {
         printf("status at ");
-        print_addresses(server, http, status);
+        server_print_addresses(server, true);
     }
     fflush(stdout);
+}
+
+/* To the supervisor, or the service manager. */
+static void tell_ready(struct server *server)
+{
+    if (server->ready < 0) {
+        notify_state("READY=1");
+    } else {
+        ssize_t ignored = write(server->ready, "\n", 1); /* if nobody is there to read it, PR_SET_PDEATHSIG ends us */
+        (void)ignored;
+        close(server->ready);
+        server->ready = -1;
+    }
 }
 
 static void report_failure(const struct server *server, int error)
@@ -294,12 +255,13 @@ static int run_workers(struct server *server)
     int error = start_workers(server, &running);
     if (error == 0) {
         report(server);
+        tell_ready(server);
         worker_run(&server->workers[0]);
     } else {
         report_failure(server, error);
     }
     if (error || server->workers[0].error || server->workers[0].over)
-        stop_all(server, &message_leave);
+        tell_all(server, &message_leave);
     for (unsigned i = 1; i <= running; i++)
         pthread_join(server->workers[i].thread, NULL);
     be_unreachable(&server->workers[0]);
@@ -315,36 +277,19 @@ static void block_signals(void)
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGQUIT);
     sigaddset(&set, SIGUSR1);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN); /* standard output may be a pipe that nobody reads */
 }
 
-static bool set_up_worker(struct server *server, unsigned number)
-{
-    struct worker *worker = &server->workers[number];
-    *worker = (struct worker){.server = server, .number = number};
-    unsigned http = server->config->http.count, count = number == 0 ? count_addresses(server) : http;
-    worker->endpoints = calloc(count, sizeof *worker->endpoints);
-    if (worker->endpoints == NULL)
-        return false;
-    worker->endpoint_count = count;
-    for (unsigned n = 0; n < http; n++)
-        worker->endpoints[n] = (struct endpoint){.worker = worker, .protocol = &http_protocol, .listener = -1};
-    for (unsigned n = http; n < count; n++)
-        worker->endpoints[n] = (struct endpoint){
-            .worker = worker, .protocol = &status_protocol, .listener = -1, .most = status_share(count - http)};
-    return true;
-}
-
 static bool set_up(struct server *server)
 {
     server->workers = calloc(server->count, sizeof *server->workers);
-    server->addresses = calloc(count_addresses(server), sizeof *server->addresses);
     server->types = mime_types_open(server->config->mime_types);
-    bool good = server->workers != NULL && server->addresses != NULL && server->types != NULL;
+    bool good = server->workers != NULL && server->types != NULL;
     for (unsigned i = 0; i < server->count && good; i++)
-        good = set_up_worker(server, i);
+        server->workers[i] = (struct worker){.server = server, .number = i};
     if (!good)
         fprintf(stderr, "errand: out of memory\n");
     return good;
@@ -361,7 +306,7 @@ static void tear_down(struct server *server)
         record_free(&worker->record);
     }
     mime_types_close(server->types);
-    free(server->addresses);
+    listeners_close(&server->listeners, NULL);
     free(server->workers);
 }
 
@@ -374,10 +319,29 @@ static bool become_user(const struct config *config)
     return good;
 }
 
-int server_run(const struct config *config)
+static bool give_up_rights(struct server *server)
 {
-    struct server server = {.config = config, .lock = PTHREAD_MUTEX_INITIALIZER, .started = PTHREAD_COND_INITIALIZER};
-    server.count = config->threads ? config->threads : default_threads();
+    struct confine all = {server->config, &server->sites, &server->listeners};
+    bool good = confine(&all, server->confined);
+    if (!good)
+        fprintf(stderr, "errand: %s\n", server->confined);
+    return good;
+}
+
+/* Without its supervisor nobody would reload it, or end it. For after the user was taken: setuid(2) forgets it. */
+static bool end_with(pid_t supervisor)
+{
+    if (supervisor == 0)
+        return true;
+    return prctl(PR_SET_PDEATHSIG, SIGTERM) == 0 && getppid() == supervisor; /* it may have ended before */
+}
+
+/* ready: where to say that it serves; -1: to the service manager, if there is one. */
+static int run(const struct config *config, const struct listeners *running, pid_t supervisor, int ready)
+{
+    struct server server = {
+        .config = config, .ready = ready, .lock = PTHREAD_MUTEX_INITIALIZER, .started = PTHREAD_COND_INITIALIZER};
+    server.count = server_threads(config);
     server.limit = connection_limit(raise_descriptor_limit(), server.count);
     if (config->limits.connections != 0 && config->limits.connections < server.limit)
         server.limit = config->limits.connections;
@@ -390,11 +354,62 @@ int server_run(const struct config *config)
     }
     int code = 1;
     if (set_up(&server)) {
-        if (listen_for_all(&server) == 0 && become_user(config) && open_record(&server) == 0)
+        if (server_listen(&server, running) && become_user(config) && end_with(supervisor) &&
+            open_record(&server) == 0 && give_up_rights(&server))
             code = run_workers(&server);
         server_forget_addresses(&server.workers[0], true); /* unless a worker ran, which did */
     }
     tear_down(&server);
     sites_close(&server.sites);
     return code;
+}
+
+int server_run(const struct config *config)
+{
+    struct listeners given = {0};
+    char why[512];
+    if (!listeners_take_given(&given, why, sizeof why)) {
+        fprintf(stderr, "errand: %s\n", why);
+        return 1;
+    }
+    int code = run(config, &given, 0, -1);
+    listeners_free(&given);
+    return code;
+}
+
+static int run_handed_over(const struct handover *handover)
+{
+    char why[512];
+    struct config *config = config_new();
+    for (unsigned n = 0; n < handover->listeners.count; n++)
+        handover->listeners.list[n].borrowed = true;
+    FILE *file = fdopen(handover->config, "r");
+    if (file != NULL)
+        rewind(file); /* whoever wrote or read it has the same position */
+    int code = 1;
+    if (config == NULL || file == NULL || !config_read_dump(config, file, why, sizeof why) ||
+        !config_finish(config, why, sizeof why))
+        fprintf(stderr, "errand: the supervisor's configuration is not good: %s\n",
+                config == NULL || file == NULL ? strerror(errno) : why);
+    else
+        code = run(config, &handover->listeners, handover->supervisor, handover->ready);
+    if (file != NULL)
+        fclose(file);
+    config_free(config);
+    return code;
+}
+
+bool server_run_supervised(int *code)
+{
+    struct handover handover;
+    if (!handover_is_to_serve())
+        return false;
+    if (handover_take(&handover)) {
+        *code = run_handed_over(&handover);
+    } else {
+        fprintf(stderr, "errand: $ERRAND_HANDOVER makes no sense (it is for the program's own use: unset it)\n");
+        *code = 1;
+    }
+    handover_free(&handover);
+    return true;
 }

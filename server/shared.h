@@ -4,6 +4,8 @@
 #ifndef SERVER_SHARED_H
 #define SERVER_SHARED_H
 
+#include "operation/confine.h"
+#include "operation/listeners.h"
 #include "server.h"
 #include "sites.h"
 #include "worker.h"
@@ -15,14 +17,16 @@ struct mime_types;
 struct server {
     const struct config *config;
     struct record_options record;
-    struct listen_address *addresses; /* the configured ones, with the ports that the system chose: http, then status */
+    struct listeners listeners; /* whose sockets the workers have */
     struct sites sites;
     struct mime_types *types;
+    char confined[CONFINE_WORDS]; /* to what, in words */
     struct worker *workers;
     unsigned count;
     unsigned limit;          /* of connections, all workers together */
     atomic_uint connections; /* now */
     unsigned signals;        /* received */
+    int ready;               /* a pipe that tells the supervisor that we serve; -1: none, or told */
     pthread_mutex_t lock;    /* of what follows, and of every worker's `reachable` */
     pthread_cond_t started;
     unsigned starting;     /* workers that have not yet said whether they could start */
@@ -37,8 +41,15 @@ void server_count_connection(struct server *server, int change);
 void server_message(struct worker *worker, const void *message);
 void server_signal(struct server *server, int number);
 
-/* Of a worker that is about to stop listening: clients are no longer to look for the sockets' files. all: those of the
- * status, too. */
+/* Opens what the configuration says, or takes it from `running`, and gives each worker its share. False: said. */
+bool server_listen(struct server *server, const struct listeners *running);
+
+/* Addresses of the service, or of the status: how many there are, and on standard output what they are. */
+unsigned server_listeners(const struct server *server, bool status);
+void server_print_addresses(const struct server *server, bool status);
+
+/* Of a worker that is about to stop listening: clients are no longer to look for the sockets' files, if they are ours.
+ * all: those of the status, too. */
 void server_forget_addresses(struct worker *worker, bool all);
 
 /* May a worker that is done leave? Worker 0 stays until the others have left. */

@@ -155,14 +155,35 @@ void worker_count_connection(struct endpoint *endpoint, int change)
         resume_accept(worker);
 }
 
+static void close_listener(struct endpoint *endpoint)
+{
+    if (endpoint->source != NULL)
+        errand_source_stop(endpoint->source);
+    endpoint->source = NULL;
+    endpoint->worker->paused -= endpoint->paused;
+    endpoint->paused = false;
+    if (endpoint->listener >= 0)
+        close(endpoint->listener);
+    endpoint->listener = -1;
+}
+
+static void on_accept_error(struct endpoint *endpoint, int error)
+{
+    if (endpoint->source == NULL)
+        return;
+    if (endpoint->worker->phase == WORKER_DRAINS) {
+        close_listener(endpoint); /* who waits in its backlog is the next process's */
+        return;
+    }
+    log_error("cannot accept a connection: %s (%u are open here; see ulimit -n)", errand_error_name(error),
+              endpoint->worker->connections);
+    pause_accept(endpoint);
+}
+
 static void on_accept(struct endpoint *endpoint, const struct errand_event *event)
 {
     if (event->error != 0) {
-        if (event->error == -ECANCELED || endpoint->source == NULL)
-            return;
-        log_error("cannot accept a connection: %s (%u are open here; see ulimit -n)", errand_error_name(event->error),
-                  endpoint->worker->connections);
-        pause_accept(endpoint);
+        on_accept_error(endpoint, event->error);
         return;
     }
     if (endpoint->source == NULL) { /* fetched together with what stopped the server */
@@ -170,33 +191,40 @@ static void on_accept(struct endpoint *endpoint, const struct errand_event *even
         return;
     }
     connection_open(endpoint, event->fd);
-    if (!endpoint->paused && is_full(endpoint))
+    if (!endpoint->paused && is_full(endpoint) && endpoint->worker->phase == WORKER_SERVES)
         pause_accept(endpoint);
 }
 
 /* all: those of the status, too. */
 static void close_listeners(struct worker *worker, bool all)
 {
+    for (unsigned i = 0; i < worker->endpoint_count; i++)
+        if (worker->endpoints[i].most == 0 || all)
+            close_listener(&worker->endpoints[i]);
+}
+
+void worker_drain(struct worker *worker)
+{
+    if (worker->phase != WORKER_SERVES)
+        return;
+    worker->phase = WORKER_DRAINS;
+    server_forget_addresses(worker, true);
     for (unsigned i = 0; i < worker->endpoint_count; i++) {
         struct endpoint *endpoint = &worker->endpoints[i];
-        if (endpoint->most != 0 && !all)
+        if (endpoint->source == NULL)
             continue;
-        if (endpoint->source != NULL)
-            errand_source_stop(endpoint->source);
-        endpoint->source = NULL;
+        errand_source_accept_no_more(endpoint->source); /* which resumes it */
         worker->paused -= endpoint->paused;
         endpoint->paused = false;
-        if (endpoint->listener >= 0)
-            close(endpoint->listener);
-        endpoint->listener = -1;
     }
+    set_timer(worker, &worker->grace, worker->server->config->limits.drain_ns);
 }
 
 void worker_stop(struct worker *worker)
 {
-    if (worker->stopping)
+    if (worker->phase == WORKER_STOPS)
         return;
-    worker->stopping = true;
+    worker->phase = WORKER_STOPS;
     server_forget_addresses(worker, false);
     close_listeners(worker, false);
     for (enum wait_kind kind = WAIT_IDLE; kind <= WAIT_INPUT; kind++) {
@@ -244,11 +272,25 @@ static void free_dead(struct worker *worker)
     }
 }
 
+/* Some whom a draining worker has accepted may still be on their way to it. */
+static bool may_come(const struct worker *worker)
+{
+    for (unsigned i = 0; i < worker->endpoint_count; i++)
+        if (worker->endpoints[i].most == 0 && worker->endpoints[i].source != NULL)
+            return true;
+    return false;
+}
+
+static bool is_done(struct worker *worker)
+{
+    return worker->phase != WORKER_SERVES && worker->connections == 0 && !may_come(worker) &&
+           remover_is_idle(&worker->http->remover) && record_finished(&worker->record) && server_may_leave(worker);
+}
+
 void worker_run(struct worker *worker)
 {
     struct errand_event events[BATCH];
-    while (!worker->over && !(worker->stopping && worker->connections == 0 && record_finished(&worker->record) &&
-                              server_may_leave(worker))) {
+    while (!worker->over && !is_done(worker)) {
         int count = errand_queue_wait(worker->queue, events, BATCH, ERRAND_FOREVER);
         if (count < 0) {
             worker->error = count;
@@ -266,14 +308,10 @@ void worker_run(struct worker *worker)
 
 static int open_sources(struct worker *worker)
 {
+    static const int numbers[WORKER_SIGNALS] = {SIGINT, SIGTERM, SIGQUIT, SIGUSR1};
     int error = errand_source_post(worker->queue, worker, &worker->post);
-    if (error == 0 && worker->number == 0) {
-        error = errand_source_signal(worker->queue, SIGINT, worker, &worker->signals[0]);
-        if (error == 0)
-            error = errand_source_signal(worker->queue, SIGTERM, worker, &worker->signals[1]);
-        if (error == 0)
-            error = errand_source_signal(worker->queue, SIGUSR1, worker, &worker->signals[2]);
-    }
+    for (unsigned i = 0; i < WORKER_SIGNALS && worker->number == 0 && error == 0; i++)
+        error = errand_source_signal(worker->queue, numbers[i], worker, &worker->signals[i]);
     for (unsigned i = 0; i < worker->endpoint_count && error == 0; i++) {
         struct endpoint *endpoint = &worker->endpoints[i];
         error = errand_source_accept(worker->queue, endpoint->listener, endpoint, &endpoint->source);
@@ -304,7 +342,7 @@ static int open_protocols(struct worker *worker)
 {
     const struct server *server = worker->server;
     worker->http = http_shared_open(worker, server->types);
-    if (worker->number == 0 && server->config->status.count > 0)
+    if (worker->number == 0 && server->record.status)
         worker->status = status_shared_open(server->workers, server->count);
     for (unsigned i = 0; i < worker->endpoint_count; i++) {
         struct endpoint *endpoint = &worker->endpoints[i];

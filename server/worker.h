@@ -19,7 +19,7 @@ struct status_shared;
 struct worker;
 
 /* Chains, and sources, of a queue beside those of the service's connections: of the status, the log, timers ... */
-enum { WORKER_OWN = 128 };
+enum { WORKER_OWN = 128, WORKER_SIGNALS = 4 };
 
 /* One listening socket of a worker. */
 struct endpoint {
@@ -32,6 +32,12 @@ struct endpoint {
     unsigned most;        /* not 0: an endpoint beside the service, with so many connections, which do not count among
                              the worker's: neither its limits nor its end wait for them */
     bool paused;
+};
+
+enum worker_phase {
+    WORKER_SERVES,
+    WORKER_DRAINS, /* another process accepts the clients; ours get their answers, the next with Connection: close */
+    WORKER_STOPS,  /* finishes what is under way */
 };
 
 struct worker {
@@ -53,10 +59,10 @@ struct worker {
     int64_t sweep_at; /* when the sweep timer will go off; 0: it will not */
     errand_source *sweep, *retry, *grace;
     errand_source *post; /* others reach it under the server's lock, while `reachable` */
-    errand_source *signals[3];
+    errand_source *signals[WORKER_SIGNALS];
     unsigned finished; /* of worker 0: how many others have */
     bool reachable;
-    bool stopping; /* finish what is under way */
+    enum worker_phase phase;
     bool over;     /* leave at once */
     bool trim;     /* much memory was freed: give it back to the system at the next sweep */
     int error;     /* what went wrong with its queue */
@@ -71,6 +77,10 @@ void worker_run(struct worker *worker);
 
 /* Closes everything that worker_open() opened, also when that failed half-way. */
 void worker_close(struct worker *worker);
+
+/* Accepts no more, without losing who has been accepted, and ends with its last client, within the time for it. Idle
+ * connections stay: their next request may be on its way, and nobody else could answer it. */
+void worker_drain(struct worker *worker);
 
 /* Stops listening, closes idle connections, lets the others end within the time of grace. Who asks for the status is
  * told so until then. */

@@ -82,9 +82,7 @@ bool config_check_files(const struct config *config, char *why, size_t why_size)
 bool config_check_keys(const struct config *config, char *why, size_t why_size)
 {
     const struct config_limits *limits = &config->limits;
-    const char *key = config->landlock == CONFIG_ON         ? "Landlock=yes"
-                      : config->seccomp == CONFIG_ON        ? "Seccomp=yes"
-                      : config->proxies.count > 0           ? "ProxyFrom="
+    const char *key = config->proxies.count > 0             ? "ProxyFrom="
                       : limits->connections_per_address > 0 ? "ConnectionsPerAddress="
                       : limits->requests_per_address > 0    ? "RequestsPerAddress="
                       : limits->least_rate > 0              ? "LeastRate="

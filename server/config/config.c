@@ -112,6 +112,7 @@ struct config *config_new(void)
         .body_ns = 30 * ERRAND_SECOND,
         .send_ns = 60 * ERRAND_SECOND,
         .stop_ns = 10 * ERRAND_SECOND,
+        .drain_ns = 3600 * ERRAND_SECOND,
     };
     return &whole->config;
 }
@@ -255,4 +256,12 @@ const struct config_host *config_host_of(const struct config *config, const char
         }
     }
     return best;
+}
+
+bool config_is_writable(const struct config_host *host)
+{
+    bool writable = host->writable;
+    for (unsigned i = 0; i < host->rule_count; i++)
+        writable = writable || host->rules[i].writable == CONFIG_ON;
+    return writable;
 }

@@ -89,6 +89,7 @@ struct config_limits {
                                          wait for is cut off; 0: none */
     uint64_t rate;                    /* bytes a second to one connection; 0: without limit */
     int64_t stop_ns;                  /* a graceful stop takes at most so long; default 10 s */
+    int64_t drain_ns;                 /* after a reload, clients of the process before may go on so long; default 1 h */
 };
 
 enum config_log_format { CONFIG_LOG_COMBINED, CONFIG_LOG_JSON };
@@ -122,6 +123,9 @@ void config_free(struct config *config);
  */
 bool config_read(struct config *config, const char *file, char *why, size_t why_size);
 
+/* The same of what config_dump() wrote: relative paths begin where we are. */
+bool config_read_dump(struct config *config, FILE *dump, char *why, size_t why_size);
+
 /*
  * Sets one key as a line "key=value" in that section would ("Server", "Host": of the default host; "Path": for all of
  * its paths), with what the file said for it forgotten: for the command line, after config_read(). Relative paths are
@@ -144,5 +148,8 @@ void config_dump(const struct config *config, FILE *out);
 
 /* The host that a Host field (perhaps with a port, in any case; length 0: none) means. */
 const struct config_host *config_host_of(const struct config *config, const char *name, size_t length);
+
+/* May clients change anything of it? */
+bool config_is_writable(const struct config_host *host);
 
 #endif

@@ -42,6 +42,8 @@ const struct config_key config_keys[] = {
      "bytes a second below which a client is cut off"},
     {CONFIG_LIMITS, "Rate", config_parse_size, LIMIT(rate), 0, 0, UINT64_MAX, "bytes a second to one connection"},
     {CONFIG_LIMITS, "StopTimeout", config_parse_duration, LIMIT(stop_ns), 0, TIME, "for a graceful stop"},
+    {CONFIG_LIMITS, "DrainTimeout", config_parse_duration, LIMIT(drain_ns), 0, TIME,
+     "for clients of the process before a reload"},
 
     {CONFIG_LOG, "Access", config_parse_log, SERVER(access_log), 0, 0, 0, "the file of requests"},
     {CONFIG_LOG, "Format", config_parse_log_format, SERVER(access_log_format), 0, 0, 0, "of its lines"},

@@ -153,14 +153,6 @@ bool config_parse_page(struct config_setting *setting)
 
 /* ------------------------------------------------------------------------------------------ what replies say */
 
-static bool has_control_bytes(const char *text)
-{
-    for (; *text; text++)
-        if (((unsigned char)*text < 0x20 && *text != '\t') || *text == 0x7f)
-            return true;
-    return false;
-}
-
 /* Lines that the server writes, or that would make a reply mean another thing. NULL: it may be set. */
 static const char *refused(const char *name, size_t length)
 {
@@ -198,8 +190,6 @@ bool config_parse_header(struct config_setting *setting)
     value += 1 + strspn(value + 1, " \t");
     if (*value == '\0')
         return config_wrong(setting, "%.*s has no value; want Name: value", (int)length, name);
-    if (has_control_bytes(value))
-        return config_wrong(setting, "the value has a control character in it; leave it out");
     size_t value_length = strlen(value), total = headers->length + length + 2 + value_length + 2;
     if (total > 8192)
         return config_wrong(setting, "the lines of one [Path ...] may have 8192 bytes; leave some out");
@@ -219,8 +209,7 @@ bool config_parse_type(struct config_setting *setting)
     const char *slash = at;
     for (at += *slash == '/'; http_is_token(*at);)
         at++;
-    if (slash == setting->value || *slash != '/' || at == slash + 1 || (*at != '\0' && *at != ';' && *at != ' ') ||
-        has_control_bytes(at))
+    if (slash == setting->value || *slash != '/' || at == slash + 1 || (*at != '\0' && *at != ';' && *at != ' '))
         return config_wrong(setting, "want a media type, as in text/plain; charset=utf-8");
     char line[MIME_LINE_MAX + 1];
     int length = snprintf(line, sizeof line, "Content-Type: %s\r\n", setting->value);
@@ -314,12 +303,13 @@ static bool is_host_name(const char *name, size_t length)
     if (length >= 2 && name[0] == '[' && name[length - 1] == ']')
         return strspn(name + 1, "0123456789abcdef:.") == length - 2;
     size_t at = length > 2 && name[0] == '*' && name[1] == '.' ? 2 : 0;
-    for (bool begins = true; at < length; at++) {
+    bool begins = true; /* a label */
+    for (; at < length; at++) {
         if (name[at] == '.' ? begins : strchr("abcdefghijklmnopqrstuvwxyz0123456789-_", name[at]) == NULL)
             return false;
         begins = name[at] == '.';
     }
-    return length > 0 && length < 256;
+    return !begins && length < 256;
 }
 
 bool config_add_host_name(struct config_setting *setting, struct config_host *host, const char *name, size_t length)

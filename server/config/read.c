@@ -167,6 +167,16 @@ static char *trim(struct reader *reader, char *line)
     return line;
 }
 
+/* What an editor does not show would make a reply mean another thing, or split a value when it is written and read
+ * again. */
+static bool has_control_characters(const char *text)
+{
+    for (; *text != '\0'; text++)
+        if (((unsigned char)*text < ' ' && *text != '\t') || *text == 0x7f)
+            return true;
+    return false;
+}
+
 /* Looks at a line before libinih does, which would take "a: b" for a key, too. */
 static bool check_pair(struct reader *reader, const char *line)
 {
@@ -190,6 +200,8 @@ static char *next_line(char *out, int size, void *context)
     if (length == 0 || (line[length - 1] != '\n' && !feof(reader->file)))
         return fail(reader, "the line has a NUL byte in it; this is no text file"), NULL;
     char *text = trim(reader, line);
+    if (has_control_characters(text) && *text != '#' && *text != ';')
+        return fail(reader, "the line has a control character in it; leave it out"), NULL;
     out[0] = '\n';
     out[1] = '\0';
     if (*text == '[')
@@ -224,27 +236,41 @@ static char *folder_of(struct config *config, const char *file)
     return config_keep_text(config, file, slash == file ? 1 : (size_t)(slash - file));
 }
 
-bool config_read(struct config *config, const char *file, char *why, size_t why_size)
+/* folder: NULL: where we are. */
+static bool read_stream(struct config *config, FILE *file, const char *name, const char *folder, char *why,
+                        size_t why_size)
 {
     struct reader *reader = calloc(1, sizeof *reader);
     bool good = false;
     why[0] = '\0';
-    config->file = config_keep_text(config, file, strlen(file));
-    char *folder = folder_of(config, file);
-    if (reader == NULL || config->file == NULL || folder == NULL) {
+    if (reader == NULL) {
         snprintf(why, why_size, "out of memory");
     } else {
-        *reader = (struct reader){.config = config, .name = file, .folder = folder, .why = why, .why_size = why_size};
-        reader->file = fopen(file, "re");
-        if (reader->file == NULL) {
-            snprintf(why, why_size, "cannot read %s: %s", file, strerror(errno));
-        } else {
-            good = parse(reader);
-            fclose(reader->file);
-        }
+        *reader = (struct reader){
+            .config = config, .file = file, .name = name, .folder = folder, .why = why, .why_size = why_size};
+        good = parse(reader);
     }
     free(reader);
     return good;
+}
+
+bool config_read(struct config *config, const char *name, char *why, size_t why_size)
+{
+    config->file = config_keep_text(config, name, strlen(name));
+    char *folder = folder_of(config, name);
+    if (config->file == NULL || folder == NULL)
+        return snprintf(why, why_size, "out of memory"), false;
+    FILE *file = fopen(name, "re");
+    if (file == NULL)
+        return snprintf(why, why_size, "cannot read %s: %s", name, strerror(errno)), false;
+    bool good = read_stream(config, file, name, folder, why, why_size);
+    fclose(file);
+    return good;
+}
+
+bool config_read_dump(struct config *config, FILE *dump, char *why, size_t why_size)
+{
+    return read_stream(config, dump, "dump", NULL, why, why_size);
 }
 
 /* ------------------------------------------------------------------------------------------ options */
@@ -287,7 +313,9 @@ bool config_set(struct config *config, const char *section, const char *name, co
         if (key->list_size > 0 && !*set)
             memset(setting.field, 0, key->list_size);
         *set = true;
-        if (key->parse(&setting))
+        if (has_control_characters(value))
+            config_wrong(&setting, "the value has a control character in it; leave it out");
+        else if (key->parse(&setting))
             return true;
     } else if (key == NULL) {
         config_explain_key(section_of(section), name, wrong);

@@ -118,7 +118,7 @@ enum http_connection_line exchange_connection_line(struct exchange *exchange)
     exchange->replied = true;
     if (exchange->upload != NULL)
         upload_leave_body(exchange);
-    exchange->keep_alive = exchange->keep_alive && !exchange->http->base.endpoint->worker->stopping;
+    exchange->keep_alive = exchange->keep_alive && !exchange->http->base.endpoint->worker->phase != WORKER_SERVES;
     if (!exchange->keep_alive)
         return HTTP_SAYS_CLOSE;
     return exchange->old ? HTTP_SAYS_KEEP_ALIVE : HTTP_SAYS_NOTHING;

@@ -36,6 +36,8 @@ static void removed(const struct errand_event *event)
         log_error("what was deleted could not be removed for good, and is left as .errand-...: %s",
                   errand_error_name(event->error));
     begin(remover);
+    if (remover_is_idle(remover) && remover->worker->phase != WORKER_SERVES)
+        errand_post(remover->worker->post, remover); /* only to have its loop look whether it may end */
 }
 
 static void begin(struct remover *remover)
@@ -74,6 +76,11 @@ void remover_add(struct remover *remover, int root, char *path)
         remover->last->next = removal;
     remover->last = removal;
     begin(remover);
+}
+
+bool remover_is_idle(const struct remover *remover)
+{
+    return remover->running == 0 && remover->first == NULL;
 }
 
 void remover_close(struct remover *remover)

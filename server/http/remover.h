@@ -9,6 +9,8 @@
 
 #include "errand.h"
 
+#include <stdbool.h>
+
 struct removal;
 struct worker;
 
@@ -20,6 +22,9 @@ struct remover {
 
 /* Removes what the path names, a file or a tree, if there is anything; takes the path, which was allocated. */
 void remover_add(struct remover *remover, int root, char *path);
+
+/* Has it nothing to do? A worker that ends waits for that, as for its connections. */
+bool remover_is_idle(const struct remover *remover);
 
 /* Forgets what waits, when the queue is closed. */
 void remover_close(struct remover *remover);

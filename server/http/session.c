@@ -83,7 +83,7 @@ static void settle(struct http_connection *http)
             connection_pause(connection);
         return;
     }
-    if (connection->ended || connection->endpoint->worker->stopping) {
+    if (connection->ended || connection->endpoint->worker->phase == WORKER_STOPS) {
         connection_close(connection);
         return;
     }

@@ -173,20 +173,12 @@ static bool look_at(struct sweep *sweep, const struct found *found)
     return submit(sweep, chain, TIMEOUT_NS);
 }
 
-static bool may_write(const struct config_host *host)
-{
-    bool may = host->writable;
-    for (unsigned i = 0; i < host->rule_count; i++)
-        may = may || host->rules[i].writable == CONFIG_ON;
-    return may;
-}
-
 /* Goes on with the next path, of this site or one that follows. */
 static void next(struct sweep *sweep)
 {
     const struct sites *sites = &sweep->worker->server->sites;
     while (sweep->first == NULL && ++sweep->site < sites->count)
-        if (may_write(sites->list[sweep->site].config))
+        if (config_is_writable(sites->list[sweep->site].config))
             add(sweep, "", "", false);
     struct found *found = sweep->at = sweep->first;
     if (found != NULL)

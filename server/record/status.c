@@ -71,7 +71,7 @@ static struct figures *gather(const struct connection *connection)
     figures->backend = errand_queue_backend(worker->queue);
     figures->workers = shared->count;
     figures->uptime = (double)(errand_queue_now(worker->queue) - shared->started) / 1e9;
-    figures->stopping = worker->stopping;
+    figures->stopping = worker->phase != WORKER_SERVES;
     for (unsigned i = 0; i < shared->count; i++)
         if (shared->workers[i].record.metrics != NULL)
             metrics_sum_add(&figures->sum, shared->workers[i].record.metrics);
@@ -113,7 +113,7 @@ static void answer(struct status_connection *status, const struct http_request *
         put_figures(reply, connection, only_head, "text/plain; version=0.0.4; charset=utf-8", figures_prometheus);
     else if (is_path(target, length, "/status.json"))
         put_figures(reply, connection, only_head, "application/json", figures_json);
-    else if (is_path(target, length, "/health") && connection->endpoint->worker->stopping)
+    else if (is_path(target, length, "/health") && connection->endpoint->worker->phase != WORKER_SERVES)
         put_text(reply, "503 Service Unavailable", "", "stopping\n", only_head);
     else if (is_path(target, length, "/health"))
         put_text(reply, "200 OK", "", "ok\n", only_head);

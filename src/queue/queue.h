@@ -35,7 +35,7 @@ struct errand_source {
     void *user_data;
     bool paused, stopped;
     bool held;              /* the result of op waits to be delivered */
-    bool over;              /* receive: its stream has ended */
+    bool over;              /* receive: its stream has ended; accept: no more are wanted */
     struct heap_node timer; /* timer only */
     int64_t period;
     void *extra; /* receive: held data, copied; post: its messages; watch: a batch of events */

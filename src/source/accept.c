@@ -7,8 +7,15 @@
 /* One at a time: what has not been accepted stays in the kernel's backlog, so a paused source holds one at most. */
 static void arm(errand_source *source)
 {
-    if (!source->op.in_flight && !source->held)
+    if (source->op.in_flight || source->held)
+        return;
+    if (!source->over) {
         source_arm(source, OP_ACCEPT);
+        return;
+    }
+    source->op.result = -ECANCELED; /* the last event of one that accepts no more */
+    source->held = true;
+    queue_source_is_ready(source);
 }
 
 static bool is_nothing(int64_t result)
@@ -70,5 +77,23 @@ int errand_source_accept(errand_queue *queue, int listener, void *user_data, err
         return result;
     (*out)->op.socket = listener;
     arm(*out);
+    return 0;
+}
+
+/* What the ring accepts before the cancellation reaches it comes back as accepted, and is delivered like any other. */
+int errand_source_accept_no_more(errand_source *source)
+{
+    if (!source || source->type->took != accept_took)
+        return -EINVAL;
+    errand_queue *queue = source->queue;
+    if (!queue_is_ours(queue))
+        return -EPERM;
+    source->over = true;
+    source->paused = false;
+    if (source->op.in_flight)
+        queue->backend->ops->cancel(queue->backend, &source->op);
+    else
+        accept_resume(source);
+    queue_touch(queue);
     return 0;
 }

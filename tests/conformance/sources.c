@@ -86,6 +86,21 @@ SCENE(connections_come)
     quiet(w, 2);
 }
 
+SCENE(no_more_connections_come)
+{
+    errand_source *source;
+    int listener = world_listener(w);
+    world_connect(w, listener, 0, PEER_STAYS);
+    REQUIRE_INT(errand_source_accept(w->queue, listener, &source, &source), 0);
+    world_take(w, expect_source(w, ERRAND_EVENT_ACCEPT, &source, 0).fd);
+    quiet(w, 2);
+    CHECK_INT(errand_source_accept_no_more(source), 0);
+    expect_source(w, ERRAND_EVENT_ACCEPT, &source, -ECANCELED);
+    world_connect(w, listener, 0, PEER_STAYS); /* somebody else's */
+    quiet(w, 2);
+    CHECK_INT(errand_source_stop(source), 0);
+}
+
 /* In whatever pieces. */
 static void take_data(struct world *w, errand_source **source, uint64_t from, uint64_t to)
 {
@@ -244,13 +259,10 @@ TEST(sources)
     static const struct {
         const char *name;
         scene play;
-    } rows[] = {{"timer", scene_timers_run_off},
-                {"post", scene_messages_are_posted},
-                {"accept", scene_connections_come},
-                {"receive", scene_data_arrives},
-                {"ready", scene_what_is_ready_is_told_while_it_is},
-                {"signal", scene_signals_come},
-                {"child", scene_children_end},
+    } rows[] = {{"timer", scene_timers_run_off},    {"post", scene_messages_are_posted},
+                {"accept", scene_connections_come}, {"accept, no more", scene_no_more_connections_come},
+                {"receive", scene_data_arrives},    {"ready", scene_what_is_ready_is_told_while_it_is},
+                {"signal", scene_signals_come},     {"child", scene_children_end},
                 {"watch", scene_changes_are_told}};
     harness_show();
     printf("%-18s", "source");

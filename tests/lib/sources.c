@@ -280,12 +280,50 @@ TEST_EACH_BACKEND(accept_stopped_in_between)
     close_queue(queue);
 }
 
+/* No more, in the middle of a crowd: whoever was accepted comes, the others wait for the next who accepts. */
+TEST_EACH_BACKEND(accept_no_more)
+{
+    enum { CLIENTS = 40 };
+    for (unsigned fetched = 0; fetched < 4; fetched++) {
+        errand_queue *queue = open_queue(backend, NULL);
+        errand_source *source;
+        uint16_t port;
+        int listener = make_listener(&port), clients[CLIENTS], servers[CLIENTS], taken = 0, last;
+        CHECK_INT(errand_source_accept(queue, listener, &source, &source), 0);
+        for (unsigned i = 0; i < CLIENTS; i++)
+            clients[i] = connect_to(port);
+        for (unsigned i = 0; i < fetched; i++)
+            servers[taken++] = next_event(queue).fd;
+        if (fetched == 3)
+            CHECK_INT(errand_source_pause(source), 0);
+        CHECK_INT(errand_source_accept_no_more(source), 0);
+        while ((last = next_event(queue).fd) >= 0)
+            servers[taken++] = last;
+        CHECK(taken < CLIENTS);
+        no_event(queue); /* the end is told once */
+        CHECK_INT(errand_source_stop(source), 0);
+        close_queue(queue);
+        while (taken < CLIENTS && (last = accept4(listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+            servers[taken++] = last;
+        CHECK_INT(taken, CLIENTS); /* nobody was lost on the way */
+        for (unsigned i = 0; i < CLIENTS; i++) {
+            close(servers[i]);
+            close(clients[i]);
+        }
+        close(listener);
+    }
+}
+
 TEST_EACH_BACKEND(bad_descriptors)
 {
     errand_queue *queue = open_queue(backend, NULL);
     errand_source *source = NULL;
     CHECK_INT(errand_source_accept(queue, -1, NULL, &source), -EBADF);
     CHECK_INT(errand_source_accept(queue, 9999, NULL, &source), -EBADF);
+    CHECK_INT(errand_source_accept_no_more(NULL), -EINVAL);
+    CHECK_INT(errand_source_timer(queue, ERRAND_SECOND, 0, NULL, &source), 0);
+    CHECK_INT(errand_source_accept_no_more(source), -EINVAL);
+    CHECK_INT(errand_source_stop(source), 0);
     CHECK_INT(errand_source_receive(queue, -1, NULL, &source), -EBADF);
     CHECK_INT(errand_source_receive(queue, 9999, NULL, &source), -EBADF);
     CHECK_INT(errand_source_timer(queue, -1, 0, NULL, &source), -EINVAL);

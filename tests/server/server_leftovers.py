@@ -42,6 +42,7 @@ class Mounted:
         if self.place:
             subprocess.run(['umount', '-l', self.place], check=True)
         if self.process:
+            self.process.terminate()  # somebody's mount namespace may have a copy of it
             self.process.wait(20 * SLOW)
             self.process.stdout.close()
 
@@ -54,13 +55,6 @@ def put(server, path, body=b'', *lines):
     with server.connect() as client, client.makefile('rb') as stream:
         client.sendall(head('PUT', path, f'Content-Length: {len(body)}', 'Connection: close', *lines) + body)
         return Reply(stream)
-
-
-def small(root, backend):
-    """A server of a filesystem that is smaller than what has to stay free of others."""
-    config = os.path.join(directory(), 'errand.conf')
-    write(config, f'[Host]\nDirectory={root}\nWritable=yes\nUploadSpace=0\n'.encode())
-    return Server(root, backend, '-c', config, threads=1)
 
 
 def content(*path):
@@ -215,7 +209,9 @@ def full_disk(backend):
             return 'may not mount'
         write(os.path.join(root, 't', 'a'), BYTES)
         write(os.path.join(root, 't', 'b'), BYTES[:400000])
-        with small(root, backend) as server:
+        config = os.path.join(directory(), 'errand.conf')
+        write(config, f'[Host]\nDirectory={root}\nWritable=yes\nUploadSpace=0\n'.encode())
+        with Server(root, backend, '-c', config) as server:
             for at in (1 << 20, 3 << 20):  # known at once, or found out by a write
                 chunks = b''.join(b'80000\r\n%s\r\n' % BYTES[:0x80000] for _ in range(8)) + b'0\r\n\r\n'
                 length = head('PUT', '/x', f'Content-Length: {4 << 20}', 'Connection: close') + (BYTES * 4)[:at]
@@ -261,7 +257,7 @@ class Disk:
 
     def __init__(self):
         self.image, self.at = os.path.join(directory(), 'image'), directory()
-        subprocess.run(['truncate', '-s', '32M', self.image], check=True)
+        subprocess.run(['truncate', '-s', '256M', self.image], check=True)
         subprocess.run(['mkfs.ext4', '-q', '-F', self.image], check=True)
         self.place = self.at if self.mount() else None
 
@@ -306,7 +302,7 @@ def after_cut(backend, disk, request, wanted):
         write(os.path.join(root, name), data)
     os.symlink('1', os.path.join(root, 't', 'x', 'link'))
     subprocess.run(['sync', '-f', root], check=True)
-    server = small(root, backend)
+    server = Server(root, backend, '--writable', threads=1)
     write(os.path.join(root, 'late'), BYTES)  # nobody made the disk keep it
     method, path, to = request
     reply = put(server, path, BYTES) if method == 'PUT' else \

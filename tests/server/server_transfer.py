@@ -304,6 +304,17 @@ def abandoned(backend):
 
 
 @test
+def stopped(backend):
+    """The end waits for what is being removed."""
+    root, server = writable(backend)
+    for number in range(3000):
+        write(os.path.join(root, f't/{number % 7}/{number}'), b'')
+    with server:
+        same(server.get('/t/', 'DELETE').status, 204)
+    same(os.listdir(root), [])
+
+
+@test
 def curl(backend):
     root, server = writable(backend)
     tree(root, 'from')

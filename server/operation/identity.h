@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Whom the server serves as. */
-#ifndef SERVER_IDENTITY_H
-#define SERVER_IDENTITY_H
+#ifndef SERVER_OPERATION_IDENTITY_H
+#define SERVER_OPERATION_IDENTITY_H
 
 #include "config/config.h"
 
