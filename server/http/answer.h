@@ -60,6 +60,7 @@ struct exchange {
     char *path;                                       /* relative to the root; a slash stands before it */
     const char *query;                                /* with its "?", as it came */
     char *large, *space, *lines; /* NULL, or memory for what does not fit below: texts, heads, lines of heads; ours */
+    uint64_t stored; /* by the chain under way, in a file: what it moves besides is the reply */
     uint32_t path_length;
     uint16_t query_length;
     uint8_t method;              /* enum http_method */

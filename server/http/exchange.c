@@ -118,7 +118,7 @@ enum http_connection_line exchange_connection_line(struct exchange *exchange)
     exchange->replied = true;
     if (exchange->upload != NULL)
         upload_leave_body(exchange);
-    exchange->keep_alive = exchange->keep_alive && !exchange->http->base.endpoint->worker->phase != WORKER_SERVES;
+    exchange->keep_alive = exchange->keep_alive && exchange->http->base.endpoint->worker->phase == WORKER_SERVES;
     if (!exchange->keep_alive)
         return HTTP_SAYS_CLOSE;
     return exchange->old ? HTTP_SAYS_KEEP_ALIVE : HTTP_SAYS_NOTHING;
@@ -382,9 +382,19 @@ static bool peer_is_gone(const struct errand_event *event)
     }
 }
 
+/* What the client got of it is written down; not what went from one file to another. */
+static void record_event(struct exchange *exchange, const struct errand_event *event)
+{
+    struct errand_event told = *event;
+    bool sent = exchange->replied && event->bytes > exchange->stored;
+    told.bytes = sent ? event->bytes - exchange->stored : 0;
+    exchange->stored = 0;
+    record_chain(exchange_record(exchange), &exchange->record, &told, exchange_shared(exchange)->worker->queue);
+}
+
 void exchange_cancelled(struct exchange *exchange, const struct errand_event *event)
 {
-    record_chain(exchange_record(exchange), &exchange->record, event, exchange_shared(exchange)->worker->queue);
+    record_event(exchange, event);
 }
 
 /* A chain ended well. Returns 0: the reply is out; 1: another chain is under way; or an error. */
@@ -408,7 +418,7 @@ static int go_on(struct exchange *exchange, const struct errand_event *event)
 
 enum exchange_state exchange_ended(struct exchange *exchange, const struct errand_event *event)
 {
-    record_chain(exchange_record(exchange), &exchange->record, event, exchange_shared(exchange)->worker->queue);
+    record_event(exchange, event);
     int error = event->error;
     if (error == 0)
         error = go_on(exchange, event);

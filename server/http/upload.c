@@ -153,10 +153,12 @@ static int fill_piece(struct exchange *exchange)
     return 0;
 }
 
-static int append_write(errand_chain *chain, struct upload *upload)
+static int append_write(errand_chain *chain, struct exchange *exchange)
 {
+    struct upload *upload = exchange->upload;
     int fd = upload->temporary.fd;
     int step = errand_step_write(chain, fd, upload->piece, upload->filled, (int64_t)upload->written);
+    exchange->stored = upload->filled;
     upload->written += upload->filled;
     upload->filled = 0;
     return step < 0 ? step : 0;
@@ -187,7 +189,7 @@ static int append_next(errand_chain *chain, struct exchange *exchange)
     }
     if (exchange->transfer != NULL && !upload->copied)
         return append_copy(chain, exchange);
-    int error = upload->filled > 0 ? append_write(chain, upload) : 0;
+    int error = upload->filled > 0 ? append_write(chain, exchange) : 0;
     if (error == 0 && upload->complete) {
         upload->stage = KEEPING;
         error = append_keep(chain, exchange);

@@ -206,6 +206,18 @@ def collections(backend):
 
 
 @test
+def logged(backend):
+    """The bytes of a log's line are those of the reply, not of the upload."""
+    log = os.path.join(directory(), 'log')
+    _, server = writable(backend, '--access-log', log, threads=1)
+    with server:
+        sent = [put(server, '/a', BYTES), put(server, '/a', b'x'), server.get('/a', 'COPY', destination='/c'),
+                server.get('/c')]
+    lines = content(log).decode().splitlines()
+    same([int(line.split()[9]) for line in lines], [len(reply.body) for reply in sent])
+
+
+@test
 def symlinks(backend):
     """A link is replaced as a file is: who may write here may not write wherever it leads."""
     root, server = writable(backend)
