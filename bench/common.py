@@ -69,6 +69,7 @@ class Bench:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         write("/proc/sys/net/ipv4/tcp_congestion_control", "cubic")
         self.machine = machine(self.work)
+        self.command = command_line(sys.argv[1:])
         # The namespace's setting is read back: it goes into the record.
         self.machine["congestion_control"] = read("/proc/sys/net/ipv4/tcp_congestion_control")
 
@@ -83,6 +84,17 @@ class Bench:
         only = [part for part in self.args.only.split(",") if part]
         return [name for name in names if not only or any(part in name for part in only)]
 
+    def chosen(self, names):
+        """As wanted(), where --only also chooses among other things: all of the names if it speaks of none of them."""
+        return self.wanted(names) or list(names)
+
+    def only_known(self, names):
+        """Ends with a message if --only asks for what there is not."""
+        for part in self.args.only.split(","):
+            if part and not any(part in name for name in names):
+                sys.exit(f"bench-{self.name}: --only {part}: nothing has that in its name. There are: "
+                         f"{'; '.join(names)}")
+
     def program(self, name):
         return f"{self.build}/bench/{name}"
 
@@ -95,6 +107,7 @@ class Bench:
         """Starts a process, on one CPU if told so and in a cgroup if told so; notes its exact command once."""
         command = ["taskset", "-c", str(cpu), *command] if cpu is not None else list(command)
         shown = " ".join([*(f"{key}={value}" for key, value in (env or {}).items()), shlex.join(command)])
+        shown = shown.replace(f"{os.path.dirname(HERE)}/", "").replace(self.work, "$WORK")
         if shown not in self.commands:
             self.commands.append(shown)
 
@@ -111,13 +124,16 @@ class Bench:
 
     def run(self, command, cpu=None, env=None, check=True):
         """Runs a program that prints one line of JSON, and returns it."""
-        process = self.start(command, cpu, env)
-        text, _ = process.communicate()
+        return self.finished(self.start(command, cpu, env), check=check)
+
+    def finished(self, process, text=None, check=True):
+        """The line of JSON that a program prints before it ends, which it does when it has read the text, if any."""
+        output, _ = process.communicate(text)
         self.children.remove(process)
         if check and process.returncode != 0:
-            sys.exit(f"bench: {shlex.join(command)} failed ({process.returncode}): {text}\n"
+            sys.exit(f"bench: {shlex.join(process.args)} failed ({process.returncode}): {output}\n"
                      f"{read(f'{self.work}/errors')[-2000:]}")
-        return json.loads(text.strip().splitlines()[-1]) if text.strip() else {}
+        return json.loads(output.strip().splitlines()[-1]) if output.strip() else {}
 
     def stop(self, process, number=signal.SIGTERM, wait=15):
         """SIGKILL is for its children, too: nginx's worker would go on listening without its master."""
@@ -172,14 +188,15 @@ class Bench:
     def bound(self, what, value, limit):
         """What nothing of ours is part of, but bounds what we can reach: whether the target can be met at all here."""
         self.data.setdefault("bounds", []).append({"what": what, "value": value, "limit": limit})
-        self.say(f"  bound   {what}: {figure(value)}" + ("" if value >= limit else f", so {figure(limit)} is out of reach here"))
+        beyond = "" if value >= limit else f", so {figure(limit)} is out of reach here"
+        self.say(f"  bound   {what}: {figure(value)}{beyond}")
 
     def keep(self, name, text):
         """Keeps a file (a peer's configuration, a trace) with the results."""
         write(f"{self.results}/{name}", text)
 
     def finish(self):
-        self.data.update(benchmark=self.name, machine=self.machine, commands=self.commands)
+        self.data.update(benchmark=self.name, machine=self.machine, commands=self.commands, command=self.command)
         self.keep("data.json", json.dumps(self.data, indent=1) + "\n")
         self.keep("summary.txt", "\n".join(self.lines) + "\n")
 
@@ -211,9 +228,14 @@ plot $data using 2:3:6:xtic(1) with boxes lc rgb variable, $data using 2:3:4:5 w
 """)
 
 
+def command_line(arguments):
+    """How this run was asked for: without what bench/run added for itself."""
+    return shlex.join(["bench/run", *arguments[:arguments.index("--inner")]])
+
+
 def machine(work):
     cpu = [line.split(":", 1)[1].strip() for line in read("/proc/cpuinfo").splitlines() if "model name" in line]
-    packages = "liburing2 libuv1 nginx-light nginx-core nginx wrk fuse3 libfuse3-3 gcc".split()
+    packages = "liburing2 libuv1 nginx-light nginx-core nginx lighttpd h2o caddy wrk fuse3 libfuse3-3 gcc".split()
     found = output("dpkg-query", "-W", "-f", "${Package} ${Version} ${Status}\n", *packages)
     versions = dict(line.split()[:2] for line in found.splitlines() if line.endswith("ok installed"))
     return {"kernel": platform.release(), "version": platform.version(), "cpu": cpu[0] if cpu else "", "cpus": len(cpu),
@@ -293,7 +315,8 @@ def many_files(directory, count, size, per_directory=100):
         if number % per_directory == 0:
             os.makedirs(f"{directory}/d{number // per_directory:03}")
         length = size(number) if callable(size) else size
+        content = number.to_bytes(8, "little") + filler
         with open(f"{directory}/{name}", "wb") as file:
-            file.write((number.to_bytes(8, "little") + filler)[:length])
+            file.write((content * (length // len(content) + 1))[:length])
         made.append((f"/{name}", length))
     return made

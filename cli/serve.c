@@ -212,8 +212,7 @@ static struct config *load(struct command_line *line, int *code)
         config_free(config);
         return NULL;
     }
-    if (good && config_finish(config, why, sizeof why) && config_check_keys(config, why, sizeof why) &&
-        (!line->test || config_check_files(config, why, sizeof why)))
+    if (good && config_finish(config, why, sizeof why) && (!line->test || config_check_files(config, why, sizeof why)))
         return config;
     fprintf(stderr, "errand serve: %s\n", why);
     *code = EXIT_USAGE;

@@ -2,10 +2,12 @@
 /* The life of a connection: see the picture in connection.h. */
 #include "closing.h"
 #include "connection.h"
+#include "gate.h"
 #include "worker.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum { DRAIN_MAX = 1 << 20 }; /* bytes that a client may still send after a reply that ends the connection */
@@ -21,10 +23,19 @@ static void count_accepted(struct endpoint *endpoint, bool taken)
         record_accepted(&endpoint->worker->record, taken);
 }
 
+/* What it holds besides its place in a list. */
+static void let_go(struct connection *connection)
+{
+    connection->endpoint->protocol->release(connection);
+    if (connection->endpoint->gate != NULL)
+        gate_leave(connection);
+    close(connection->fd);
+}
+
 void connection_open(struct endpoint *endpoint, int fd)
 {
     struct worker *worker = endpoint->worker;
-    struct connection *connection = calloc(1, endpoint->protocol->connection_size);
+    struct connection *connection = calloc(1, endpoint->protocol->connection_size + gate_size(endpoint->gate));
     if (connection == NULL) {
         count_accepted(endpoint, false);
         close(fd);
@@ -32,16 +43,21 @@ void connection_open(struct endpoint *endpoint, int fd)
     }
     connection->endpoint = endpoint;
     connection->fd = fd;
+    connection->wait = WAIT_IDLE;
+    if (endpoint->gate != NULL && !gate_enter(connection)) {
+        close(fd);
+        free(connection);
+        return;
+    }
     if (errand_source_receive(worker->queue, fd, connection, &connection->source) != 0) {
         count_accepted(endpoint, false);
-        close(fd);
+        let_go(connection);
         free(connection);
         return;
     }
     count_accepted(endpoint, true);
     worker_count_connection(endpoint, +1);
     connection->since = errand_queue_now(worker->queue);
-    connection->wait = WAIT_IDLE;
     wait_list_add(&worker->waits[WAIT_IDLE], connection);
     worker_sweep_by(worker, connection->since + worker_wait_limit(worker, WAIT_IDLE));
 }
@@ -49,6 +65,8 @@ void connection_open(struct endpoint *endpoint, int fd)
 void connection_wait(struct connection *connection, enum wait_kind kind)
 {
     struct worker *worker = worker_of(connection);
+    if (connection->endpoint->gate != NULL)
+        pace_waited(connection);
     wait_list_remove(&worker->waits[connection->wait], connection);
     connection->wait = (uint8_t)kind;
     connection->since = errand_queue_now(worker->queue);
@@ -63,8 +81,7 @@ static void finish(struct connection *connection)
     struct worker *worker = worker_of(connection);
     assert(connection->chain == 0 && connection->source == NULL);
     wait_list_remove(&worker->waits[connection->wait], connection);
-    connection->endpoint->protocol->release(connection);
-    close(connection->fd);
+    let_go(connection);
     connection->state = CONNECTION_DEAD;
     connection->next = worker->dead;
     worker->dead = connection;
@@ -75,8 +92,7 @@ void connection_discard(struct connection *connection)
 {
     struct worker *worker = worker_of(connection);
     wait_list_remove(&worker->waits[connection->wait], connection);
-    connection->endpoint->protocol->release(connection);
-    close(connection->fd);
+    let_go(connection);
     worker_count_connection(connection->endpoint, -1);
     free(connection);
 }
@@ -94,6 +110,13 @@ void connection_close(struct connection *connection)
     }
     connection->state = CONNECTION_CLOSING;
     errand_cancel(worker_of(connection)->queue, connection->chain);
+}
+
+void connection_reset(struct connection *connection)
+{
+    struct linger reset = {.l_onoff = 1};
+    setsockopt(connection->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    connection_close(connection);
 }
 
 void connection_linger(struct connection *connection)
@@ -126,7 +149,12 @@ void connection_data_event(struct connection *connection, const struct errand_ev
     } else {
         if (connection->endpoint->most == 0)
             record_input(&connection->endpoint->worker->record, event->bytes);
-        protocol->data(connection, event->data, event->bytes);
+        const char *data = event->data;
+        size_t length = event->bytes;
+        if (connection->endpoint->gate != NULL)
+            length = gate_input(connection, &data, length);
+        if (length > 0)
+            protocol->data(connection, data, length);
     }
 }
 

@@ -36,6 +36,7 @@ enum wait_kind {
 struct protocol {
     const char *name;
     size_t connection_size;                                             /* of its record; zeroed at first */
+    const char *crowded;                                                /* what one too many of an address is told */
     void (*data)(struct connection *, const char *data, size_t length); /* valid during the call */
     void (*ended)(struct connection *);                                 /* the client sends no more */
     void (*chain)(struct connection *, const struct errand_event *);    /* its chain ended */
@@ -89,6 +90,9 @@ void connection_linger(struct connection *connection);
 
 /* Ends it: at once, or when the event of its cancelled chain has come. */
 void connection_close(struct connection *connection);
+
+/* Ends it with a reset: closed, a client who does not read would leave the kernel with all that he has not taken. */
+void connection_reset(struct connection *connection);
 
 /* Its wait lasted too long. */
 void connection_expired(struct connection *connection);

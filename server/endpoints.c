@@ -28,6 +28,7 @@ static bool add_endpoint(struct worker *worker, bool status, int listener)
     endpoints[worker->endpoint_count++] =
         (struct endpoint){.worker = worker,
                           .protocol = status ? &status_protocol : &http_protocol,
+                          .gate = status ? NULL : worker->server->gate,
                           .listener = listener,
                           .most = status ? status_share(server_listeners(worker->server, true)) : 0};
     return true;

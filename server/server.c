@@ -4,6 +4,7 @@
 #include "operation/handover.h"
 #include "http/mime.h"
 #include "operation/identity.h"
+#include "gate.h"
 #include "http/session.h"
 #include "log.h"
 #include "operation/notify.h"
@@ -287,7 +288,7 @@ static bool set_up(struct server *server)
 {
     server->workers = calloc(server->count, sizeof *server->workers);
     server->types = mime_types_open(server->config->mime_types);
-    bool good = server->workers != NULL && server->types != NULL;
+    bool good = server->workers != NULL && server->types != NULL && gate_open(&server->gate, server->config) == 0;
     for (unsigned i = 0; i < server->count && good; i++)
         server->workers[i] = (struct worker){.server = server, .number = i};
     if (!good)
@@ -305,6 +306,7 @@ static void tear_down(struct server *server)
         free(worker->endpoints);
         record_free(&worker->record);
     }
+    gate_close(server->gate);
     mime_types_close(server->types);
     listeners_close(&server->listeners, NULL);
     free(server->workers);

@@ -20,6 +20,7 @@ struct server {
     struct listeners listeners; /* whose sockets the workers have */
     struct sites sites;
     struct mime_types *types;
+    struct gate *gate; /* NULL: there is none */
     char confined[CONFINE_WORDS]; /* to what, in words */
     struct worker *workers;
     unsigned count;

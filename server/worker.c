@@ -3,6 +3,7 @@
 #include "worker.h"
 #include "http/answer.h"
 #include "log.h"
+#include "pace.h"
 #include "record/status.h"
 #include "shared.h"
 
@@ -62,6 +63,7 @@ static void sweep(struct worker *worker)
         if (connection != NULL)
             worker_sweep_by(worker, connection->since + limit);
     }
+    pace_sweep(worker);
     if (worker->trim) {
         worker->trim = false;
         malloc_trim(0);

@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 struct cache;
+struct gate;
 struct http_shared;
 struct server;
 struct status_shared;
@@ -25,7 +26,8 @@ enum { WORKER_OWN = 128, WORKER_SIGNALS = 4 };
 struct endpoint {
     struct worker *worker;
     const struct protocol *protocol;
-    void *shared; /* the protocol's own: what the worker's connections have in common */
+    void *shared;      /* the protocol's own: what the worker's connections have in common */
+    struct gate *gate; /* NULL: nothing is asked of who connects */
     errand_source *source;
     int listener;         /* -1: closed */
     unsigned connections; /* open */

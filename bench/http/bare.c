@@ -27,7 +27,7 @@
 
 #include "../options.h"
 
-enum { CONNECTIONS = 4096, ENTRIES = 512, BUFFERS = 256, BUFFER_SIZE = 4096, REPLY = 16384, PLACES = 1 << 16 };
+enum { CONNECTIONS = 1 << 16, ENTRIES = 512, BUFFERS = 256, BUFFER_SIZE = 4096, REPLY = 16384, PLACES = 1 << 16 };
 enum part { ACCEPT, RECEIVE, OPEN, READ, SEND, CLOSE };
 
 struct connection {

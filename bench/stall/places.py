@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: MIT
 """The two slow places of bench-stall: a FUSE filesystem of 50 ms a step, and ext4 on a disk of 200 reads a second."""
 import ctypes
-import fcntl
 import os
 import statistics
 import subprocess
 import sys
 
 import common
+import disk
 
 FILES, BLOCKS, BLOCK = 1024, 8, 4096
 READS_PER_SECOND = 200
@@ -38,34 +38,22 @@ class SlowFuse:
             self.process = None
 
 
-class SlowDisk:
+class SlowDisk(disk.Disk):
     """ext4 on a loop device, cold, which a blkio cgroup holds to 200 reads a second; every other file in 8 extents."""
 
     name = "disk"
 
     def __init__(self, bench, root, cases):
-        self.bench, self.cases, self.mountpoint, self.mounted = bench, cases, f"{root}/disk", False
-        os.makedirs(self.mountpoint)
+        super().__init__(bench, "disk", f"{root}/disk", 80 << 20, "-N", "2048")
+        self.bench, self.cases = bench, cases
         self.paths = [(f"/disk/f{number:04}", BLOCKS * BLOCK) for number in range(FILES)]
-        image = f"{bench.work}/disk.img"
-        with open(image, "wb") as file:
-            file.truncate(80 << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-F", "-b", str(BLOCK), "-N", "2048", "-m", "0", "-E",
-                        "lazy_itable_init=0,lazy_journal_init=0", image], check=True)
-        self.device = common.output("losetup", "--find", "--show", image)
-        if not self.device.startswith("/dev/loop"):
-            sys.exit(f"bench-stall: no loop device: {self.device}")
-        self.mount("")
+        self.mount()
         self.fill()
         self.extents = self.count_extents()
         self.leave()
         self.cgroup = self.limit()
         bench.data["disk"] = {"device": self.device, "extents": self.extents, "cgroup": self.cgroup,
                               "reads_per_second": READS_PER_SECOND}
-
-    def mount(self, how):
-        subprocess.run(["mount", "-o", f"noatime{how}", self.device, self.mountpoint], check=True)
-        self.mounted = True
 
     def fill(self):
         """Files with odd numbers in one piece; then every second block of what is left free; then the even ones."""
@@ -129,18 +117,8 @@ class SlowDisk:
         return group
 
     def fresh(self):
-        """A fresh mount: nothing of it is cached, neither names nor inodes nor data."""
-        self.leave()
-        with open(self.device, "rb") as device:
-            fcntl.ioctl(device, 0x1261)  # BLKFLSBUF
-        self.mount(",ro")
+        super().fresh()
         common.write(*self.throttle)
-
-    def leave(self):
-        if self.mounted:
-            if subprocess.run(["umount", self.mountpoint], stderr=subprocess.DEVNULL).returncode:
-                subprocess.run(["umount", "--lazy", self.mountpoint], check=True)
-            self.mounted = False
 
 
 def fallocate(fd, mode, offset, length):

@@ -39,8 +39,8 @@ def once(bench, name, place, root, clients, each, limit):
     server = servers.start(bench, name, root, PORT, cgroup=place.cgroup)
     address = f"127.0.0.1:{PORT}"
     bench.run([bench.program("load"), address, "--paths", hot_paths, "--connections", "1", "--seconds", "0.2"], cpu=1)
-    hot = bench.start([bench.program("load"), address, "--paths", hot_paths, "--connections", "1", "--pace-ms",
-                       str(PACE_MS), "--seconds", "600", "--trace", trace], cpu=1)
+    hot = bench.start([bench.program("load"), address, "--paths", hot_paths, "--connections", "1", "--rate",
+                       str(1000 / PACE_MS), "--seconds", "600", "--trace", trace], cpu=1)
     time.sleep(ALONE_S)
     begun = time.monotonic()
     slow = bench.run([bench.program("load"), address, "--paths", slow_paths, "--connections", str(clients), "--each",

@@ -77,17 +77,3 @@ bool config_check_files(const struct config *config, char *why, size_t why_size)
             return false;
     return log_is_good(config->access_log, why, why_size);
 }
-
-/* Nobody must think himself protected by what is not there yet. */
-bool config_check_keys(const struct config *config, char *why, size_t why_size)
-{
-    const struct config_limits *limits = &config->limits;
-    const char *key = config->proxies.count > 0             ? "ProxyFrom="
-                      : limits->connections_per_address > 0 ? "ConnectionsPerAddress="
-                      : limits->requests_per_address > 0    ? "RequestsPerAddress="
-                      : limits->least_rate > 0              ? "LeastRate="
-                                                            : NULL;
-    if (key != NULL)
-        snprintf(why, why_size, "%s is known, but not in this version: leave it out", key);
-    return key == NULL;
-}

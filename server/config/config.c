@@ -111,6 +111,7 @@ struct config *config_new(void)
         .head_ns = 15 * ERRAND_SECOND,
         .body_ns = 30 * ERRAND_SECOND,
         .send_ns = 60 * ERRAND_SECOND,
+        .least_rate_ns = 60 * ERRAND_SECOND,
         .stop_ns = 10 * ERRAND_SECOND,
         .drain_ns = 3600 * ERRAND_SECOND,
     };
@@ -189,6 +190,22 @@ static bool addresses_differ(const struct config *config, char *why, size_t why_
     return true;
 }
 
+/* Whoever is slowed down to a rate must not be cut off for it. */
+static bool rates_fit(const struct config *config, char *why, size_t why_size)
+{
+    uint64_t least = config->limits.least_rate, most = config->limits.rate;
+    for (unsigned i = 0; i < config->host_count; i++)
+        for (unsigned j = 0; j < config->hosts[i].rule_count; j++) {
+            uint64_t rate = config->hosts[i].rules[j].rate;
+            most = rate != 0 && (most == 0 || rate < most) ? rate : most;
+        }
+    if (least == 0 || most == 0 || least <= most / 2)
+        return true;
+    snprintf(why, why_size, "LeastRate=%llu is more than half of Rate=%llu: who gets no more is soon cut off; lower it",
+             (unsigned long long)least, (unsigned long long)most);
+    return false;
+}
+
 bool config_finish(struct config *config, char *why, size_t why_size)
 {
     struct listen_address *address = NULL;
@@ -204,7 +221,7 @@ bool config_finish(struct config *config, char *why, size_t why_size)
     for (unsigned i = 0; i < config->host_count; i++)
         if (!finish_host(config, &config->hosts[i], why, why_size))
             return false;
-    return addresses_differ(config, why, why_size);
+    return rates_fit(config, why, why_size) && addresses_differ(config, why, why_size);
 }
 
 /* ------------------------------------------------------------------------------------------ hosts */

@@ -85,8 +85,8 @@ struct config_limits {
     int64_t head_ns;                  /* from a head's first byte to its last; default 15 s */
     int64_t body_ns;                  /* without a byte of an upload; default 30 s */
     int64_t send_ns;                  /* while a client takes nothing; default 60 s */
-    uint64_t least_rate;              /* bytes a second, on the average of a minute, below which a client that we
-                                         wait for is cut off; 0: none */
+    uint64_t least_rate;              /* bytes a second below which a client that we wait for is cut off; 0: none */
+    int64_t least_rate_ns;            /* which that is the average of; default 1 min */
     uint64_t rate;                    /* bytes a second to one connection; 0: without limit */
     int64_t stop_ns;                  /* a graceful stop takes at most so long; default 10 s */
     int64_t drain_ns;                 /* after a reload, clients of the process before may go on so long; default 1 h */
@@ -139,9 +139,6 @@ bool config_finish(struct config *config, char *why, size_t why_size);
 
 /* Are the directories and files that it names there, and what they should be? For a test without serving. */
 bool config_check_files(const struct config *config, char *why, size_t why_size);
-
-/* Does everything that it asks for exist in this version? */
-bool config_check_keys(const struct config *config, char *why, size_t why_size);
 
 /* Writes it as a file that gives the same when it is read: what defaults, file and options came to. */
 void config_dump(const struct config *config, FILE *out);

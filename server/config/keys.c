@@ -40,6 +40,8 @@ const struct config_key config_keys[] = {
     {CONFIG_LIMITS, "SendTimeout", config_parse_duration, LIMIT(send_ns), 0, TIME, "while a client takes nothing"},
     {CONFIG_LIMITS, "LeastRate", config_parse_size, LIMIT(least_rate), 0, 0, 1 << 30,
      "bytes a second below which a client is cut off"},
+    {CONFIG_LIMITS, "LeastRateTime", config_parse_duration, LIMIT(least_rate_ns), 0, ERRAND_SECOND, HOURS(1),
+     "which that is the average of"},
     {CONFIG_LIMITS, "Rate", config_parse_size, LIMIT(rate), 0, 0, UINT64_MAX, "bytes a second to one connection"},
     {CONFIG_LIMITS, "StopTimeout", config_parse_duration, LIMIT(stop_ns), 0, TIME, "for a graceful stop"},
     {CONFIG_LIMITS, "DrainTimeout", config_parse_duration, LIMIT(drain_ns), 0, TIME,

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Values of which there may be several, and those that go into replies. */
 #include "inside.h"
+#include "address.h"
 #include "http/bytes.h"
 #include "http/mime.h"
 
-#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,32 +57,12 @@ bool config_parse_listen(struct config_setting *setting)
     return true;
 }
 
-/* "10.0.0.0/8", "::1", "unix". */
-static bool is_prefix(const char *text, size_t length)
-{
-    char copy[INET6_ADDRSTRLEN + 4];
-    struct in6_addr address;
-    if (length >= sizeof copy)
-        return false;
-    memcpy(copy, text, length);
-    copy[length] = '\0';
-    char *slash = strchr(copy, '/'), *end = NULL;
-    long bits = slash == NULL ? 0 : strtol(slash + 1, &end, 10);
-    if (slash != NULL) {
-        if (slash[1] < '0' || slash[1] > '9' || *end != '\0')
-            return false;
-        *slash = '\0';
-    }
-    if (inet_pton(AF_INET, copy, &address) == 1)
-        return bits <= 32;
-    return inet_pton(AF_INET6, copy, &address) == 1 && bits <= 128;
-}
-
 bool config_parse_proxies(struct config_setting *setting)
 {
     const char *word = setting->value;
     for (size_t length; (length = config_next_word(&word)) > 0; word += length) {
-        if (!is_prefix(word, length) && !(length == 4 && memcmp(word, "unix", 4) == 0))
+        struct address_prefix prefix;
+        if (!address_prefix_read(&prefix, word, length) && !(length == 4 && memcmp(word, "unix", 4) == 0))
             return config_wrong(setting, "want addresses or prefixes, as in 10.0.0.1 fd00::/8, or unix");
         if (!add_text(setting, setting->field, word, length))
             return false;

@@ -134,7 +134,7 @@ bool config_parse_duration(struct config_setting *setting)
 {
     uint64_t value;
     if (!read_duration(setting->value, setting->most, &value) || value < setting->least)
-        return config_wrong(setting, "want a time from %llu ms to %llu h, as in 500ms, 30s or 5min",
+        return config_wrong(setting, "want a time from %llu ms to %llu h, as in 30s or 5min",
                             (unsigned long long)(setting->least / ERRAND_MILLISECOND),
                             (unsigned long long)(setting->most / (3600 * ERRAND_SECOND)));
     *(int64_t *)setting->field = (int64_t)value;

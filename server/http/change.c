@@ -43,7 +43,8 @@ int change_status_of(int error)
     case EBUSY: /* where something is mounted */
     case EISDIR: return 409;
     case EEXIST: return 405;
-    case EXDEV: /* a symlink that leads out of the root */
+    case EXDEV:  /* a symlink that leads out of the root */
+    case ENOSYS: /* seccomp: a device in a collection */
     case ELOOP: return 403;
     default: return answer_status_of(error);
     }

@@ -5,6 +5,7 @@
  */
 #include "answer.h"
 #include "change.h"
+#include "gate.h"
 #include "listing.h"
 #include "log.h"
 #include "path.h"
@@ -265,6 +266,8 @@ static int understand(struct exchange *exchange, const struct http_request *requ
                       : see_to_body(exchange, request, reads || changes || request->method == HTTP_OPTIONS);
     if (status != 0)
         return status;
+    if (!gate_admits(&exchange->http->base))
+        return 429;
     exchange->append = puts ? upload_append : transfers ? transfer_append : changes ? change_append : file_append;
     find_site(exchange, request, head);
     if (request->flags & HTTP_ASTERISK)

@@ -10,6 +10,7 @@
 #include "worker.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdlib.h>
 
 static struct http_connection *http_of(struct connection *connection)
@@ -151,7 +152,12 @@ static void on_chain(struct connection *connection, const struct errand_event *e
     switch (exchange_ended(http->exchange, event)) {
     case EXCHANGE_DONE: next_request(http); break;
     case EXCHANGE_GOES_ON: settle(http); break;
-    case EXCHANGE_BROKEN: connection_close(connection); break;
+    case EXCHANGE_BROKEN:
+        if (event->error == -ETIMEDOUT)
+            connection_reset(connection);
+        else
+            connection_close(connection);
+        break;
     }
 }
 
@@ -187,6 +193,7 @@ static void on_release(struct connection *connection)
 const struct protocol http_protocol = {
     .name = "http",
     .connection_size = sizeof(struct http_connection),
+    .crowded = "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n",
     .data = on_data,
     .ended = on_ended,
     .chain = on_chain,

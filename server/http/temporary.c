@@ -32,11 +32,12 @@ int temporary_open(errand_chain *chain, struct temporary *temporary, int root, c
     const char *parent = change_parent(chain, path);
     if (parent == NULL)
         return -ENOMEM;
+    temporary->root = root;
     temporary->step = errand_step_open(chain, root, parent, O_TMPFILE | O_WRONLY, FILE_MODE);
     return errand_step_optional(chain, temporary->step);
 }
 
-int temporary_opened(errand_chain *chain, struct temporary *temporary, int root, const char *path)
+int temporary_opened(errand_chain *chain, struct temporary *temporary, const char *path)
 {
     int64_t opened = errand_chain_result(chain, temporary->step);
     if (opened >= 0)
@@ -45,7 +46,7 @@ int temporary_opened(errand_chain *chain, struct temporary *temporary, int root,
         return (int)opened;
     if ((temporary->path = temporary_path(path)) == NULL)
         return -ENOMEM;
-    temporary->step = errand_step_open(chain, root, temporary->path, O_WRONLY | O_CREAT | O_EXCL, FILE_MODE);
+    temporary->step = errand_step_open(chain, temporary->root, temporary->path, O_WRONLY | O_CREAT | O_EXCL, FILE_MODE);
     return temporary->step < 0 ? temporary->step : 0;
 }
 
@@ -68,8 +69,9 @@ void temporary_lock(errand_chain *chain, struct temporary *temporary)
     errand_step_work(chain, lock, temporary);
 }
 
-int temporary_name(errand_chain *chain, const struct temporary *temporary, int root, const char *path, bool only_new)
+int temporary_name(errand_chain *chain, const struct temporary *temporary, const char *path, bool only_new)
 {
+    int root = temporary->root;
     if (temporary->path != NULL)
         return errand_step_rename(chain, root, temporary->path, root, path, only_new ? RENAME_NOREPLACE : 0);
     return only_new ? errand_step_link_file(chain, temporary->fd, root, path)
@@ -82,7 +84,7 @@ void temporary_named(struct temporary *temporary)
     temporary->path = NULL;
 }
 
-void temporary_drop(struct temporary *temporary, struct remover *remover, int root)
+void temporary_drop(struct temporary *temporary, struct remover *remover)
 {
     errand_queue *queue = remover->worker->queue;
     if (temporary->fd >= 0 && queue != NULL) /* with its last close all of an unnamed file is freed, which takes time */
@@ -91,6 +93,6 @@ void temporary_drop(struct temporary *temporary, struct remover *remover, int ro
         close(temporary->fd);
     temporary->fd = -1;
     if (temporary->path != NULL)
-        remover_add(remover, root, temporary->path);
+        remover_add(remover, temporary->root, temporary->path);
     temporary->path = NULL;
 }

@@ -17,6 +17,7 @@ enum { TEMPORARY_DIGITS = 16 };
 
 struct temporary {
     char *path; /* NULL: it has no name */
+    int root;   /* where its path begins */
     int fd;     /* -1: not handed over yet */
     int step;   /* which opens it, in the chain under way */
     bool locked;
@@ -29,19 +30,19 @@ char *temporary_path(const char *path);
 int temporary_open(errand_chain *chain, struct temporary *temporary, int root, const char *path);
 
 /* Is it open? Appends its open under a name of ours if there is no other way. Returns 0 or a negative errno. */
-int temporary_opened(errand_chain *chain, struct temporary *temporary, int root, const char *path);
+int temporary_opened(errand_chain *chain, struct temporary *temporary, const char *path);
 
 /* Has what was handed over still to be locked? Then appends that. */
 bool temporary_wants_lock(const struct temporary *temporary);
 void temporary_lock(errand_chain *chain, struct temporary *temporary);
 
 /* Gives the file its name, in the place of what has it, or only if nothing has (else -EEXIST). Returns the step. */
-int temporary_name(errand_chain *chain, const struct temporary *temporary, int root, const char *path, bool only_new);
+int temporary_name(errand_chain *chain, const struct temporary *temporary, const char *path, bool only_new);
 
 /* It has its name: nothing is to be removed. */
 void temporary_named(struct temporary *temporary);
 
 /* Closes it, and removes what has a name of ours. */
-void temporary_drop(struct temporary *temporary, struct remover *remover, int root);
+void temporary_drop(struct temporary *temporary, struct remover *remover);
 
 #endif

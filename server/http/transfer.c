@@ -309,6 +309,7 @@ static int append_work(errand_chain *chain, struct exchange *exchange)
     char *path = temporary_path(transfer_path(transfer));
     size_t length = path != NULL ? strlen(path) : 0;
     transfer->work.path = path;
+    transfer->work.root = root;
     if (path == NULL || (transfer->made = malloc(length + 3)) == NULL)
         return -ENOMEM;
     memcpy(transfer->made, path, length);
@@ -396,7 +397,7 @@ void transfer_free(struct exchange *exchange)
     struct transfer *transfer = exchange->transfer;
     if (transfer == NULL)
         return;
-    temporary_drop(&transfer->work, &exchange_shared(exchange)->remover, exchange_root(exchange));
+    temporary_drop(&transfer->work, &exchange_shared(exchange)->remover);
     exchange_shared(exchange)->copies -= transfer->counted;
     free(transfer->made);
     free(transfer);

@@ -274,7 +274,7 @@ static int looked(errand_chain *chain, void *context)
     int status = judge(exchange, errand_chain_result(chain, upload->look));
     if (status != 0)
         return answer_status(chain, exchange, status);
-    int error = temporary_opened(chain, &upload->temporary, exchange_root(exchange), target_of(exchange));
+    int error = temporary_opened(chain, &upload->temporary, target_of(exchange));
     return error == 0 ? append_room(chain, exchange) : answer_status(chain, exchange, change_status_of(error));
 }
 
@@ -322,8 +322,7 @@ static int kept(errand_chain *chain, void *context)
 static int append_name(errand_chain *chain, struct exchange *exchange)
 {
     struct upload *upload = exchange->upload;
-    upload->name =
-        temporary_name(chain, &upload->temporary, exchange_root(exchange), target_of(exchange), upload->only_new);
+    upload->name = temporary_name(chain, &upload->temporary, target_of(exchange), upload->only_new);
     if (upload->only_new)
         errand_step_optional(chain, upload->name);
     change_sync(chain, exchange, target_of(exchange));
@@ -367,7 +366,7 @@ void upload_free(struct exchange *exchange)
     struct upload *upload = exchange->upload;
     if (upload == NULL)
         return;
-    temporary_drop(&upload->temporary, &exchange_shared(exchange)->remover, exchange_root(exchange));
+    temporary_drop(&upload->temporary, &exchange_shared(exchange)->remover);
     free(upload->piece);
     free(upload);
     exchange->upload = NULL;

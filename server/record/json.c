@@ -129,6 +129,10 @@ void figures_json(struct out *out, const struct figures *figures)
     number(out, "accepted", sum->accepted);
     number(out, "refused", sum->refused);
     close_object(out);
+    open_object(out, "limited");
+    for (unsigned i = 0; i < METRICS_LIMITS; i++)
+        number(out, metrics_limit_name((enum metrics_limit)i), sum->limited[i]);
+    close_object(out);
     requests(out, sum);
     open_object(out, "bytes");
     number(out, "in", sum->bytes_in);

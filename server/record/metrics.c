@@ -32,6 +32,12 @@ const char *metrics_method_name(enum metrics_method method)
     return method_names[method];
 }
 
+const char *metrics_limit_name(enum metrics_limit limit)
+{
+    static const char *const names[METRICS_LIMITS] = {"connections", "requests", "rate", "proxy"};
+    return names[limit];
+}
+
 void metrics_request(struct metrics *metrics, enum metrics_method method, int status, uint64_t bytes,
                      const struct stage_times *times)
 {
@@ -104,6 +110,7 @@ void metrics_sum_add(struct metrics_sum *sum, const struct metrics *metrics)
 #undef ADD
     add_all(sum->requests[0], metrics->requests[0], (size_t)METRICS_METHODS * METRICS_CLASSES);
     add_all(sum->errors, metrics->errors, METRICS_STEPS);
+    add_all(sum->limited, metrics->limited, METRICS_LIMITS);
     add_all(sum->steps, metrics->steps, METRICS_STEPS);
     histogram_sum_add(&sum->total, &metrics->total);
     for (unsigned i = 0; i < STAGES; i++)

@@ -28,6 +28,15 @@ enum metrics_method {
     METRICS_METHODS
 };
 
+/* What somebody ran into. */
+enum metrics_limit {
+    METRICS_LIMIT_CONNECTIONS, /* of his address */
+    METRICS_LIMIT_REQUESTS,    /* of his address */
+    METRICS_LIMIT_RATE,        /* he was too slow */
+    METRICS_LIMIT_PROXY,       /* a PROXY header that he owed */
+    METRICS_LIMITS
+};
+
 enum {
     METRICS_CLASSES = 6, /* 1xx to 5xx; 0: the client was gone before there was an answer */
     METRICS_STEPS = 64,  /* by kind of step; 0: none of them */
@@ -38,6 +47,7 @@ struct metrics {
     counter errors[METRICS_STEPS]; /* chains that failed, by the kind of the step */
     counter bytes_in, bytes_out;
     counter accepted, refused; /* connections; refused: no memory or descriptors for them */
+    counter limited[METRICS_LIMITS];
     counter log_lines, log_bytes, log_dropped, log_errors;
     counter cache_hits, cache_misses, cache_evictions;
     struct histogram total, stages[STAGES];
@@ -55,6 +65,7 @@ struct metrics *metrics_new(void);
 /* "GET"... of a request line; what is not known is "other". */
 enum metrics_method metrics_method(const char *name, size_t length);
 const char *metrics_method_name(enum metrics_method method);
+const char *metrics_limit_name(enum metrics_limit limit);
 
 /* A request is over. status 0: there was no answer. */
 void metrics_request(struct metrics *metrics, enum metrics_method method, int status, uint64_t bytes,
@@ -71,7 +82,7 @@ void metrics_publish_queue(struct metrics *metrics, errand_queue *queue);
 /* All workers' numbers added up: the same names, plain numbers. */
 struct metrics_sum {
     uint64_t requests[METRICS_METHODS][METRICS_CLASSES];
-    uint64_t errors[METRICS_STEPS], steps[METRICS_STEPS];
+    uint64_t errors[METRICS_STEPS], steps[METRICS_STEPS], limited[METRICS_LIMITS];
     uint64_t bytes_in, bytes_out, accepted, refused, log_lines, log_bytes, log_dropped, log_errors;
     uint64_t cache_hits, cache_misses, cache_evictions, cache_bytes, cache_entries;
     uint64_t connections, busy, chains, operations, files_waiting, stuck, descriptors, threads, transfer_bytes;

@@ -89,6 +89,14 @@ static void queues(struct out *out, const struct metrics_sum *sum)
     out_print(out, "errand_file_runs_total{where=\"thread\"} %" PRIu64 "\n", sum->worker_runs);
 }
 
+static void limited(struct out *out, const struct metrics_sum *sum)
+{
+    head(out, "limited_total", "counter", "Connections and requests refused or cut off by a limit.");
+    for (unsigned i = 0; i < METRICS_LIMITS; i++)
+        out_print(out, "errand_limited_total{limit=\"%s\"} %" PRIu64 "\n", metrics_limit_name((enum metrics_limit)i),
+                  sum->limited[i]);
+}
+
 void figures_prometheus(struct out *out, const struct figures *figures)
 {
     const struct metrics_sum *sum = &figures->sum;
@@ -105,6 +113,7 @@ void figures_prometheus(struct out *out, const struct figures *figures)
     single(out, "connections", "gauge", "Connections open.", sum->connections);
     single(out, "connections_accepted_total", "counter", "Connections accepted.", sum->accepted);
     single(out, "connections_refused_total", "counter", "Connections that could not be kept.", sum->refused);
+    limited(out, sum);
     times(out, sum);
     queues(out, sum);
     single(out, "cache_hits_total", "counter", "Replies out of the cache.", sum->cache_hits);

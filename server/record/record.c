@@ -2,13 +2,12 @@
 /* From what happens to a request to its line and its figures. */
 #include "record.h"
 #include "cache/cache.h"
+#include "gate.h"
 #include "worker.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum {
     TEXT_MAX = 2048, /* of one text: more than a line shows */
@@ -19,7 +18,7 @@ enum {
 #define PUBLISH_NS (100 * ERRAND_MILLISECOND)
 
 struct record_texts {
-    unsigned char client[16];
+    struct address client;
     struct access_text method, target, version, host, referer, agent, user;
     char user_space[USER_SPACE];
     char space[];
@@ -139,22 +138,6 @@ bool record_timer(struct worker *worker, const void *user_data)
 
 /* ------------------------------------------------------------------------------------------ of a request */
 
-/* The client's address, asked for each time: kept, it would cost every idle connection memory. */
-static void read_client(const struct connection *connection, unsigned char out[16])
-{
-    struct sockaddr_storage address = {0};
-    socklen_t length = sizeof address;
-    if (getpeername(connection->fd, (struct sockaddr *)&address, &length) != 0)
-        address.ss_family = AF_UNSPEC;
-    memset(out, 0, 16);
-    if (address.ss_family == AF_INET6) {
-        memcpy(out, &((struct sockaddr_in6 *)&address)->sin6_addr, 16);
-    } else if (address.ss_family == AF_INET) {
-        memset(out + 10, 0xff, 2);
-        memcpy(out + 12, &((struct sockaddr_in *)&address)->sin_addr, 4);
-    }
-}
-
 /* Is the line this field's? Then its value, without the blanks around it. name: lower case, with its colon. */
 static bool is_field(const char *line, size_t length, const char *name, size_t name_length, struct access_text *value)
 {
@@ -241,7 +224,7 @@ static struct record_texts *copy_texts(struct connection *connection, const char
     keep(&texts->host, &at);
     keep(&texts->referer, &at);
     keep(&texts->agent, &at);
-    read_client(connection, texts->client);
+    texts->client = gate_address(connection);
     return texts;
 }
 
@@ -303,7 +286,7 @@ void record_end_now(struct record *record, struct record_request *request)
             .failed = request->error != 0 ? errand_step_name(request->failed) : NULL,
             .error = request->error != 0 ? errand_error_name(request->error) : NULL,
         };
-        memcpy(entry.client, texts->client, 16);
+        memcpy(entry.client, texts->client.bytes, sizeof entry.client);
         access_log_add(record->log, &entry);
     }
     free(texts);

@@ -144,6 +144,13 @@ static inline void record_input(struct record *record, uint64_t bytes)
         counter_add(&record->metrics->bytes_in, bytes);
 }
 
+/* Somebody was refused, or cut off, by a limit. */
+static inline void record_limited(struct record *record, enum metrics_limit limit)
+{
+    if (record->metrics != NULL)
+        counter_add(&record->metrics->limited[limit], 1);
+}
+
 static inline void record_accepted(struct record *record, bool taken)
 {
     if (record->metrics != NULL)

@@ -134,7 +134,7 @@ TEST(limits)
 {
     struct config *config = read_good("[Limits]\nConnections=1000\nConnectionsPerAddress=10\nRequestsPerAddress=20\n"
                                       "IdleTimeout=5min\nHeadTimeout=1500ms\nBodyTimeout=1min 30s\nSendTimeout=7\n"
-                                      "LeastRate=off\nRate=512K\nStopTimeout=1h\n");
+                                      "LeastRate=1K\nLeastRateTime=30s\nRate=512K\nStopTimeout=1h\n");
     const struct config_limits *limits = &config->limits;
     CHECK_INT(limits->connections, 1000);
     CHECK_INT(limits->connections_per_address, 10);
@@ -143,7 +143,8 @@ TEST(limits)
     CHECK_INT(limits->head_ns, 1500 * ERRAND_MILLISECOND);
     CHECK_INT(limits->body_ns, 90 * ERRAND_SECOND);
     CHECK_INT(limits->send_ns, 7 * ERRAND_SECOND);
-    CHECK_INT(limits->least_rate, 0);
+    CHECK_INT(limits->least_rate, 1 << 10);
+    CHECK_INT(limits->least_rate_ns, 30 * ERRAND_SECOND);
     CHECK_INT(limits->rate, 512 << 10);
     CHECK_INT(limits->stop_ns, 3600 * ERRAND_SECOND);
     config_free(config);
@@ -330,6 +331,7 @@ static const struct {
     {"[Limits]\nIdleTimeout=99999999999999999999h\n", ":2: ", "want a time"},
     {"[Limits]\nIdleTimeout=s\n", ":2: ", "want a time"},
     {"[Limits]\nRate=99999999999T\n", ":2: ", "want a number of bytes"},
+    {"[Limits]\nLeastRateTime=500ms\n", ":2: ", "want a time from 1000 ms to 1 h"},
     {"[Limits]\nRate=1KK\n", ":2: ", "want a number of bytes"},
     {"[Log]\nFormat=xml\n", ":2: ", "want combined or json"},
     {"[Host]\nListing=maybe\n", ":2: ", "want yes or no"},
@@ -458,6 +460,9 @@ TEST(as_a_whole)
         {"[Server]\nListen=80\n[Status]\nListen=80\n[Host]\nDirectory=/\n", "listened on twice"},
         {"[Server]\nListen=unix:/a\nListen=unix:/a\n[Host]\nDirectory=/\n", "unix:/a is to be listened on twice"},
         {"[Server]\nListen=127.0.0.1:0\nListen=127.0.0.1:0\n[Host]\nDirectory=/\n", NULL},
+        {"[Limits]\nLeastRate=1K\nRate=2K\n[Host]\nDirectory=/\n[Path *]\nRate=3K\n", NULL},
+        {"[Limits]\nLeastRate=1025\nRate=2K\n[Host]\nDirectory=/\n", "LeastRate=1025 is more than half of Rate=2048"},
+        {"[Limits]\nLeastRate=1K\n[Host]\nDirectory=/\n[Host a]\nDirectory=/\n[Path *]\nRate=9\n", "half of Rate=9:"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         harness_at("%s", rows[i].text);

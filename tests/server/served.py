@@ -176,6 +176,15 @@ class Server:
         return len(os.listdir(f'/proc/{self.process.pid}/fd'))
 
 
+def has_ipv6():
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(('::1', 0))
+            return True
+    except OSError:
+        return False
+
+
 def read_all(client):
     answer = b''
     while True:

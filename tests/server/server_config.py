@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 
-from served import BACKENDS, ERRAND, SLOW, directory, eventually, read_all, run, same, test, write
+from served import BACKENDS, ERRAND, SLOW, directory, eventually, has_ipv6, read_all, run, same, test, write
 
 
 def site():
@@ -147,15 +147,6 @@ def several_listeners(backend):
     assert not os.path.exists(path)
 
 
-def has_ipv6():
-    try:
-        with socket.socket(socket.AF_INET6) as probe:
-            probe.bind(('::1', 0))
-            return True
-    except OSError:
-        return False
-
-
 @test
 def sockets_left_behind(backend):
     root = site()
@@ -274,16 +265,6 @@ def becomes_its_user(backend):
                        ('User=nobody\nGroup=nogroupatall', 'there is no such group')):
         code, _, err = errand('-c', configured(root, text.replace('User=nobody\nGroup=games', name)))
         same((code, part in err), (1, True), err)
-    return None
-
-
-@test
-def refuses_what_is_not_there_yet(backend):
-    root = site()
-    for key in ('[Server]\nProxyFrom=127.0.0.1',
-                '[Limits]\nConnectionsPerAddress=3', '[Limits]\nRequestsPerAddress=3', '[Limits]\nLeastRate=3'):
-        code, _, err = errand('-t', '-c', configured(root, key + '\n[Host]\nDirectory=www\n'))
-        same((code, 'not in this version' in err), (2, True), f'{key}: {err}')
     return None
 
 

@@ -212,11 +212,13 @@ def full_disk(backend):
         config = os.path.join(directory(), 'errand.conf')
         write(config, f'[Host]\nDirectory={root}\nWritable=yes\nUploadSpace=0\n'.encode())
         with Server(root, backend, '-c', config) as server:
+            before = os.statvfs(root).f_bfree
             for at in (1 << 20, 3 << 20):  # known at once, or found out by a write
                 chunks = b''.join(b'80000\r\n%s\r\n' % BYTES[:0x80000] for _ in range(8)) + b'0\r\n\r\n'
                 length = head('PUT', '/x', f'Content-Length: {4 << 20}', 'Connection: close') + (BYTES * 4)[:at]
                 same(server.say(length + b'x' * ((4 << 20) - at), end=False)[9:12], b'507')
                 same(server.say(head('PUT', '/x', 'Transfer-Encoding: chunked') + chunks, end=False)[9:12], b'507')
+            eventually(lambda: os.statvfs(root).f_bfree == before)  # what was refused is freed behind the reply
             same(server.get('/t/', 'COPY', destination='/u/').status, 201)
             same(server.get('/t/', 'COPY', destination='/v/').status, 507)
             eventually(swept(root))  # what there was of it goes after the reply

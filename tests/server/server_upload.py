@@ -147,6 +147,9 @@ def refused(backend):
                                     ('/a', ('Content-Range: bytes 0-1/2',), 400)):
             same(put(server, path, b'x', *lines).status, wanted, path)
         same(server.status(head('PUT', '/a', 'Connection: close')), 411)
+        for line, wanted in (('Expect: x', 417), ('Transfer-Encoding: gzip', 501)):
+            for method in ('PUT', 'MOVE', 'COPY'):
+                same(server.status(head(method, '/a', 'Connection: close', line)), wanted, line)
         for body in (b'x\r\n', b'1\r\nab\r\n0\r\n\r\n', b'-1\r\na\r\n', b'1 \r\na\r\n0\r\n\r\n'):
             same(server.status(head('PUT', '/a', 'Transfer-Encoding: chunked') + body), 400, body)
         same(names(root), ['dir', 'out'])
