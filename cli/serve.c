@@ -24,7 +24,7 @@ static const char usage[] =
     "\n"
     "  --listing, --no-listing    list directories that have no index.html, or not (default)\n"
     "  --hidden                   serve names that begin with a dot, too\n"
-    "  --writable                 let clients change files: PUT, DELETE, MKCOL\n"
+    "  --writable                 let clients change files: PUT, DELETE, MKCOL, MOVE, COPY\n"
     "  --precompressed            serve FILE.zst, FILE.br, FILE.gz for FILE to who takes them\n"
     "  --spa FILE                 a path that does not exist gets FILE: single-page applications\n"
     "  --cors ORIGIN              scripts of this origin may read replies; * for all; may be repeated\n"

@@ -776,16 +776,18 @@ typedef int (*errand_tree_failed)(const struct errand_tree_failure *failure, voi
  * Copies a file or a directory with all that is in it, as cp -a does: content and holes, modes, owners where permitted,
  * times, symlinks, FIFOs, sockets and devices, extended attributes, access control lists, and hard links among
  * what is copied. No symlink is followed, but in `from` and `to` before their last names. `to` must not exist:
- * nothing is replaced. What was begun when the job fails or is cancelled stays.
+ * nothing is replaced. What was begun when the job fails or is cancelled stays. flags: ERRAND_SYNC (the disk then keeps
+ * all but the name `to` itself).
  */
 struct errand_copy_tree {
     size_t size;
-    int from_dir_fd, to_dir_fd; /* where these begin: descriptors, or AT_FDCWD */
+    int from_dir_fd, to_dir_fd; /* where these begin */
     const char *from, *to;
     errand_tree_failed failed;             /* NULL: the first failure stops the job */
     void *context;                         /* its */
     struct errand_tree_progress *progress; /* kept up to date until the event, on the queue's thread; or NULL */
-    uint32_t parallel;                     /* files under way at once; default 32 */
+    uint32_t parallel;                     /* files under way at once; default 64 */
+    unsigned flags;                        /* ERRAND_SYNC */
     int64_t timeout_ns;
     void *user_data;
 };
@@ -799,7 +801,7 @@ ERRAND_API int errand_copy_tree(errand_queue *queue, const struct errand_copy_tr
  */
 struct errand_remove_tree {
     size_t size;
-    int dir_fd; /* a descriptor, or AT_FDCWD */
+    int dir_fd; /* where the path begins */
     uint32_t parallel;
     const char *path;
     errand_tree_failed failed;
@@ -807,6 +809,7 @@ struct errand_remove_tree {
     struct errand_tree_progress *progress;
     int64_t timeout_ns;
     void *user_data;
+    void (*ended)(const struct errand_event *event); /* as in struct errand_submit */
 };
 
 /* Submits it. Errors as errand_submit(), -EAGAIN, -ENOMEM. */

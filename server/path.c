@@ -8,6 +8,7 @@
 #include "errand.h"
 
 #include <string.h>
+#include <strings.h>
 
 enum { TEMPORARY = sizeof ERRAND_TEMPORARY - 1 };
 
@@ -83,7 +84,7 @@ int path_from_url(const char *url, size_t length, char *out, bool *directory, bo
                 return -400;
             continue;
         }
-        if (name >= TEMPORARY && memcmp(out + size, ERRAND_TEMPORARY, TEMPORARY) == 0)
+        if (name >= TEMPORARY && strncasecmp(out + size, ERRAND_TEMPORARY, TEMPORARY) == 0)
             return -404;
         *hidden = *hidden || is_hidden(out + size, name);
         size += name;

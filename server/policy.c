@@ -38,6 +38,25 @@ void policy_of(const struct config_host *host, const char *path, size_t length, 
     }
 }
 
+static bool differs(enum config_switch said, bool is)
+{
+    return said != CONFIG_UNSET && (said == CONFIG_ON) != is;
+}
+
+/* A later rule that is for all may say the same as before again: that counts as a difference, too, which is safe. */
+bool policy_is_mixed(const struct config_host *host, const char *path, size_t length, const struct policy *policy)
+{
+    for (unsigned i = 0; i < host->rule_count; i++) {
+        const struct config_rule *rule = &host->rules[i];
+        bool other = differs(rule->deny, policy->deny) || differs(rule->hidden, policy->hidden) ||
+                     differs(rule->writable, policy->writable) || rule->redirect != 0 ||
+                     (rule->users.bytes != NULL && rule != policy->users);
+        if (other && pattern_reach(rule->pattern.bytes, rule->pattern.length, path, length) == PATTERN_SOME)
+            return true;
+    }
+    return false;
+}
+
 size_t policy_headers(const struct config_host *host, const char *path, size_t length, char *out)
 {
     size_t size = 0;

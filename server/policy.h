@@ -18,6 +18,13 @@ struct policy {
 /* path: decoded, with its leading slash. */
 void policy_of(const struct config_host *host, const char *path, size_t length, struct policy *policy);
 
+/*
+ * Does some rule say of a part of what is beneath a directory something else than of the directory itself (path, with a
+ * slash at its end; policy: what policy_of() says of it), about who may do what there? Then no one answer would be
+ * right for the tree as a whole.
+ */
+bool policy_is_mixed(const struct config_host *host, const char *path, size_t length, const struct policy *policy);
+
 /* The lines that rules add to the head of a reply. Returns their length; out may be NULL. */
 size_t policy_headers(const struct config_host *host, const char *path, size_t length, char *out);
 

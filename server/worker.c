@@ -286,7 +286,7 @@ static bool may_come(const struct worker *worker)
 static bool is_done(struct worker *worker)
 {
     return worker->phase != WORKER_SERVES && worker->connections == 0 && !may_come(worker) &&
-           record_finished(&worker->record) && server_may_leave(worker);
+           remover_is_idle(&worker->http->remover) && record_finished(&worker->record) && server_may_leave(worker);
 }
 
 void worker_run(struct worker *worker)

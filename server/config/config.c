@@ -274,3 +274,11 @@ const struct config_host *config_host_of(const struct config *config, const char
     }
     return best;
 }
+
+bool config_is_writable(const struct config_host *host)
+{
+    bool writable = host->writable;
+    for (unsigned i = 0; i < host->rule_count; i++)
+        writable = writable || host->rules[i].writable == CONFIG_ON;
+    return writable;
+}

@@ -70,7 +70,7 @@ struct config_host {
     unsigned rule_count;
     bool listing;          /* directories without an index are listed */
     bool hidden;           /* names with a leading dot are served (.well-known always) */
-    bool writable;         /* PUT, DELETE, MKCOL */
+    bool writable;         /* PUT, DELETE, MKCOL, MOVE, COPY */
     bool precompressed;    /* siblings .zst, .br, .gz are served to who accepts them */
     uint64_t upload_max;   /* bytes of one upload; 0: without limit */
     uint64_t upload_space; /* bytes that must stay free on its filesystem */
@@ -145,5 +145,8 @@ void config_dump(const struct config *config, FILE *out);
 
 /* The host that a Host field (perhaps with a port, in any case; length 0: none) means. */
 const struct config_host *config_host_of(const struct config *config, const char *name, size_t length);
+
+/* May clients change anything of it? */
+bool config_is_writable(const struct config_host *host);
 
 #endif

@@ -62,7 +62,7 @@ const struct config_key config_keys[] = {
      "the page of a status"},
     {CONFIG_HOST, "Listing", config_parse_bool, HOST(listing), 0, 0, 0, "list directories without an index"},
     {CONFIG_HOST, "Hidden", config_parse_bool, HOST(hidden), 0, 0, 0, "serve names with a leading dot"},
-    {CONFIG_HOST, "Writable", config_parse_bool, HOST(writable), 0, 0, 0, "PUT, DELETE, MKCOL"},
+    {CONFIG_HOST, "Writable", config_parse_bool, HOST(writable), 0, 0, 0, "PUT, DELETE, MKCOL, MOVE, COPY"},
     {CONFIG_HOST, "Precompressed", config_parse_bool, HOST(precompressed), 0, 0, 0, "serve .zst, .br, .gz"},
     {CONFIG_HOST, "UploadMax", config_parse_size, HOST(upload_max), 0, 0, UINT64_MAX, "bytes of one upload"},
     {CONFIG_HOST, "UploadSpace", config_parse_size, HOST(upload_space), 0, 0, UINT64_MAX, "bytes that stay free"},

@@ -132,3 +132,28 @@ bool pattern_match(const char *pattern, size_t pattern_length, const char *path,
     }
     return true;
 }
+
+/*
+ * Wherever a beginning of the pattern matches the directory, what is left of it, with the stars that this beginning
+ * ends with, is what a path beneath has still to match.
+ */
+enum pattern_reach pattern_reach(const char *pattern, size_t pattern_length, const char *directory, size_t length)
+{
+    enum pattern_reach reach = PATTERN_NONE;
+    if (memchr(pattern, '/', pattern_length) == NULL) /* of last names */
+        return strspn(pattern, "*") == pattern_length ? PATTERN_ALL : PATTERN_SOME;
+    for (size_t at = 1; at <= pattern_length; at++) {
+        if (!pattern_match(pattern, at, directory, length, NULL))
+            continue;
+        size_t from = at;
+        while (from > 0 && pattern[from - 1] == '*')
+            from--;
+        if (from == pattern_length) /* the directory itself is meant */
+            continue;
+        bool stars = strspn(pattern + from, "*") == pattern_length - from;
+        if (stars && pattern_length - from >= 2)
+            return PATTERN_ALL;
+        reach = PATTERN_SOME;
+    }
+    return reach;
+}

@@ -26,4 +26,8 @@ struct pattern_match {
 bool pattern_match(const char *pattern, size_t pattern_length, const char *path, size_t path_length,
                    struct pattern_match *match);
 
+/* Of the paths beneath a directory, which ends with a slash: do none, some, or all match? ("Some" may be none.) */
+enum pattern_reach { PATTERN_NONE, PATTERN_SOME, PATTERN_ALL };
+enum pattern_reach pattern_reach(const char *pattern, size_t pattern_length, const char *directory, size_t length);
+
 #endif

@@ -34,7 +34,9 @@ struct exchange_names {
 
 struct credentials;
 struct listing;
+struct transfer;
 struct upload;
+struct users;
 
 struct exchange {
     struct http_connection *http;
@@ -50,11 +52,15 @@ struct exchange {
     struct cache_waiter waiter;                       /* while `waits` */
     struct cache_entry *entry;                        /* being sent; NULL: none */
     struct listing *listing;                          /* being sent; NULL: none */
-    struct upload *upload;                            /* of a PUT */
+    struct upload *upload;                            /* of a PUT, or the COPY of a file */
+    struct transfer *transfer;                        /* of a MOVE or COPY */
+    const struct users *other_users;                  /* he must be one of these, too; NULL: of none more */
+    char *rubbish;                                    /* a name of ours, to be removed at its end; NULL: none */
     int (*append)(errand_chain *, struct exchange *); /* what is done once it is known who asks */
     char *path;                                       /* relative to the root; a slash stands before it */
     const char *query;                                /* with its "?", as it came */
     char *large, *space, *lines; /* NULL, or memory for what does not fit below: texts, heads, lines of heads; ours */
+    uint64_t stored; /* by the chain under way, in a file: what it moves besides is the reply */
     uint32_t path_length;
     uint16_t query_length;
     uint8_t method;              /* enum http_method */
@@ -64,6 +70,7 @@ struct exchange {
     int16_t page_status;         /* of an error page that is being opened; 0: none */
     struct http_codings codings; /* that may be served */
     bool conditional, keep_alive, linger;
+    bool replied;   /* a head was written */
     bool old;       /* HTTP/1.0 */
     bool directory; /* the URL names one */
     bool json;      /* rather than HTML */

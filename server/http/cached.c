@@ -77,6 +77,7 @@ static int append_hit(errand_chain *chain, struct exchange *exchange)
     struct cache_entry *entry = exchange->entry;
     if (is_plain(exchange, entry) && is_of_now(exchange, entry)) {
         record_reply(exchange_record(exchange), &exchange->record, entry->head, entry->head_length);
+        exchange->replied = true;
         return answer_head(chain, exchange, entry->head, (size_t)entry->head_length + entry->body_length);
     }
     exchange->stat = entry->stat;

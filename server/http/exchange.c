@@ -10,6 +10,7 @@
 #include "log.h"
 #include "path.h"
 #include "shared.h"
+#include "transfer.h"
 #include "upload.h"
 
 #include <assert.h>
@@ -23,6 +24,8 @@ enum {
     BODY_MAX = 64 * 1024, /* of a GET: passed over, since it means nothing */
     TRIM_ABOVE = 128,     /* after so many at once, memory is given back to the system */
 };
+
+#define SYNC_NS (600 * ERRAND_SECOND) /* that a disk may take to keep what was written: gigabytes, perhaps */
 
 struct http_shared *exchange_shared(const struct exchange *exchange)
 {
@@ -64,7 +67,10 @@ void exchange_release(struct http_connection *http)
 {
     struct http_shared *shared = http->base.endpoint->shared;
     struct exchange *exchange = http->exchange;
-    upload_free(exchange); /* needs its path once more */
+    upload_free(exchange);
+    transfer_free(exchange);
+    if (exchange->rubbish != NULL)
+        remover_add(&shared->remover, exchange_root(exchange), exchange->rubbish);
     http->exchange = NULL;
     record_end(exchange_record(exchange), &exchange->record);
     free(exchange->large);
@@ -110,6 +116,7 @@ bool exchange_lingers(const struct exchange *exchange)
 
 enum http_connection_line exchange_connection_line(struct exchange *exchange)
 {
+    exchange->replied = true;
     if (exchange->upload != NULL)
         upload_leave_body(exchange);
     exchange->keep_alive = exchange->keep_alive && exchange->http->base.endpoint->worker->phase == WORKER_SERVES;
@@ -138,7 +145,9 @@ uint64_t exchange_rate(const struct exchange *exchange)
 
 int exchange_submit(struct exchange *exchange, errand_chain *chain)
 {
-    struct connection_limits limits = {.stall_ns = limits_of(exchange)->send_ns,
+    bool changes = exchange->append != NULL && exchange->append != file_append;
+    int64_t send_ns = limits_of(exchange)->send_ns;
+    struct connection_limits limits = {.stall_ns = changes && send_ns < SYNC_NS ? SYNC_NS : send_ns,
                                        .bytes_per_second = exchange_rate(exchange)};
     int error = connection_submit(&exchange->http->base, chain, &limits);
     record_stage(&exchange->record, STAGE_WAIT, exchange_shared(exchange)->worker->queue);
@@ -250,7 +259,8 @@ static int understand(struct exchange *exchange, const struct http_request *requ
     exchange->old = request->minor == 0;
     exchange->keep_alive = http_request_keeps_alive(request);
     bool reads = request->method == HTTP_GET || request->method == HTTP_HEAD;
-    bool changes = request->method == HTTP_DELETE || request->method == HTTP_MKCOL;
+    bool transfers = request->method == HTTP_MOVE || request->method == HTTP_COPY;
+    bool changes = transfers || request->method == HTTP_DELETE || request->method == HTTP_MKCOL;
     bool puts = request->method == HTTP_PUT;
     int status = puts ? upload_prepare(exchange, request)
                       : see_to_body(exchange, request, reads || changes || request->method == HTTP_OPTIONS);
@@ -258,7 +268,7 @@ static int understand(struct exchange *exchange, const struct http_request *requ
         return status;
     if (!gate_admits(&exchange->http->base))
         return 429;
-    exchange->append = puts ? upload_append : changes ? change_append : file_append;
+    exchange->append = puts ? upload_append : transfers ? transfer_append : changes ? change_append : file_append;
     find_site(exchange, request, head);
     if (request->flags & HTTP_ASTERISK)
         return 0;
@@ -270,12 +280,12 @@ static int understand(struct exchange *exchange, const struct http_request *requ
         return 404;
     if (exchange->policy.deny)
         return 403;
-    if ((puts || changes) && !exchange->policy.writable)
+    if ((puts || changes) && !exchange->policy.writable && request->method != HTTP_COPY)
         return 405;
-    if (puts && exchange->policy.redirect == NULL)
-        return upload_check(exchange, request);
-    if (request->method == HTTP_MKCOL && request->content_length > 0)
-        return 415;
+    if ((puts || changes) && exchange->policy.redirect == NULL)
+        return puts        ? upload_check(exchange, request)
+               : transfers ? transfer_prepare(exchange, request, head)
+                           : change_check(exchange, request);
     exchange->json = exchange->policy.listing && request->accept.at != 0 &&
                      http_prefers_json(head + request->accept.at, request->accept.length);
     exchange->codings.identity = true;
@@ -375,9 +385,19 @@ static bool peer_is_gone(const struct errand_event *event)
     }
 }
 
+/* What the client got of it is written down; not what went from one file to another. */
+static void record_event(struct exchange *exchange, const struct errand_event *event)
+{
+    struct errand_event told = *event;
+    bool sent = exchange->replied && event->bytes > exchange->stored;
+    told.bytes = sent ? event->bytes - exchange->stored : 0;
+    exchange->stored = 0;
+    record_chain(exchange_record(exchange), &exchange->record, &told, exchange_shared(exchange)->worker->queue);
+}
+
 void exchange_cancelled(struct exchange *exchange, const struct errand_event *event)
 {
-    record_chain(exchange_record(exchange), &exchange->record, event, exchange_shared(exchange)->worker->queue);
+    record_event(exchange, event);
 }
 
 /* A chain ended well. Returns 0: the reply is out; 1: another chain is under way; or an error. */
@@ -385,6 +405,10 @@ static int go_on(struct exchange *exchange, const struct errand_event *event)
 {
     if (exchange->upload != NULL && upload_chain_ended(exchange, event)) {
         exchange_take_body(exchange);
+        return 1;
+    }
+    if (exchange->transfer != NULL && !exchange->replied) {
+        transfer_go_on(exchange, event);
         return 1;
     }
     if (exchange->listing != NULL)
@@ -397,7 +421,7 @@ static int go_on(struct exchange *exchange, const struct errand_event *event)
 
 enum exchange_state exchange_ended(struct exchange *exchange, const struct errand_event *event)
 {
-    record_chain(exchange_record(exchange), &exchange->record, event, exchange_shared(exchange)->worker->queue);
+    record_event(exchange, event);
     int error = event->error;
     if (error == 0)
         error = go_on(exchange, event);
@@ -411,7 +435,7 @@ enum exchange_state exchange_ended(struct exchange *exchange, const struct erran
         log_error("a reply failed at its step %s: %s", errand_step_name(event->step_kind), errand_error_name(error));
     if (error == -EMFILE || error == -ENFILE)
         log_error("a file could not be opened: %s (see ulimit -n)", errand_error_name(error));
-    bool sent = event->bytes > 0 && !upload_is_silent(exchange);
+    bool sent = event->bytes > 0 && exchange->replied;
     if (sent || exchange->is_page || (exchange->listing != NULL && listing_is_begun(exchange)))
         return EXCHANGE_BROKEN;
     listing_release(exchange);

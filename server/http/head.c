@@ -38,6 +38,7 @@ static const char *status_text(int status)
     case 429: return "429 Too Many Requests";
     case 431: return "431 Request Header Fields Too Large";
     case 501: return "501 Not Implemented";
+    case 502: return "502 Bad Gateway";
     case 503: return "503 Service Unavailable";
     case 505: return "505 HTTP Version Not Supported";
     case 507: return "507 Insufficient Storage";
@@ -148,7 +149,7 @@ size_t http_head_stream(char *out, const struct http_clock *clock, const struct 
 #define PAGE_END    "</h1>\n"
 
 #define READING "GET, HEAD, OPTIONS"
-#define WRITING READING ", PUT, DELETE, MKCOL"
+#define WRITING READING ", PUT, DELETE, MKCOL, MOVE, COPY"
 
 /* What goes with some statuses. */
 static char *put_particulars(char *at, const struct http_page *page)

@@ -7,20 +7,46 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FILES = 2 }; /* of users: of the path, and of a destination */
+
 struct credentials {
-    const struct users *users;
+    const struct users *users[FILES]; /* NULL: none */
     struct users_credentials said;
 };
 
 static int64_t check(void *context)
 {
     const struct credentials *credentials = context;
-    return users_check(credentials->users, credentials->said.name, credentials->said.password);
+    for (unsigned i = 0; i < FILES; i++)
+        if (credentials->users[i] != NULL &&
+            !users_check(credentials->users[i], credentials->said.name, credentials->said.password))
+            return 0;
+    return 1;
 }
 
 static int64_t now_of(const struct exchange *exchange)
 {
     return errand_queue_now(exchange_shared(exchange)->worker->queue);
+}
+
+static bool is_known(const struct exchange *exchange)
+{
+    const struct credentials *credentials = exchange->credentials;
+    const struct users_cache *logins = &exchange_shared(exchange)->logins;
+    for (unsigned i = 0; i < FILES; i++)
+        if (credentials->users[i] != NULL &&
+            !users_cache_has(logins, credentials->users[i], &credentials->said, now_of(exchange)))
+            return false;
+    return true;
+}
+
+static void remember(struct exchange *exchange)
+{
+    const struct credentials *credentials = exchange->credentials;
+    struct users_cache *logins = &exchange_shared(exchange)->logins;
+    for (unsigned i = 0; i < FILES; i++)
+        if (credentials->users[i] != NULL)
+            users_cache_add(logins, credentials->users[i], &credentials->said, now_of(exchange));
 }
 
 /* The call step behind it. */
@@ -30,7 +56,7 @@ static int checked(errand_chain *chain, void *context)
     struct credentials *credentials = exchange->credentials;
     bool good = errand_chain_result(chain, 0) == 1;
     if (good) {
-        users_cache_add(&exchange_shared(exchange)->logins, credentials->users, &credentials->said, now_of(exchange));
+        remember(exchange);
         record_user(&exchange->record, credentials->said.name, strlen(credentials->said.name));
     }
     login_free(exchange);
@@ -45,12 +71,13 @@ int login_check(struct exchange *exchange, const char *field, size_t length)
     if (credentials == NULL)
         return 503;
     exchange->credentials = credentials;
-    credentials->users = exchange->site->users[exchange->policy.users_rule];
+    credentials->users[0] = exchange->site->users[exchange->policy.users_rule];
+    credentials->users[1] = exchange->other_users;
     if (length == 0 || !users_read_basic(field, length, &credentials->said)) {
         login_free(exchange);
         return 401;
     }
-    if (users_cache_has(&shared->logins, credentials->users, &credentials->said, now_of(exchange))) {
+    if (is_known(exchange)) {
         record_user(&exchange->record, credentials->said.name, strlen(credentials->said.name));
         login_free(exchange);
         return 0;

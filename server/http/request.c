@@ -225,6 +225,14 @@ static int read_overwrite(struct http_request *request, const char *text, size_t
     return 0;
 }
 
+static int read_depth(struct http_request *request, const char *text, size_t length)
+{
+    bool again = request->flags & (HTTP_DEPTH_INFINITE | HTTP_DEPTH_ZERO);
+    bool zero = length == 1 && text[0] == '0', infinite = length == 8 && http_same_word(text, "infinity", 8);
+    set_flag(request, again || !(zero || infinite) ? HTTP_DEPTH_OTHER : zero ? HTTP_DEPTH_ZERO : HTTP_DEPTH_INFINITE);
+    return 0;
+}
+
 /*
  * Is it this name? Both are tokens of the same length, so setting 0x20 folds letters and makes nothing else look alike
  * ("-" has it already, and what would become "-" is no token). Eight bytes at once, the last ones overlapping.
@@ -254,7 +262,7 @@ static int use_field(struct http_request *request, const char *data, const char 
 #define SINGLE(member) keep_single(&request->member, data, value, length)
     switch (name_length) {
     case 4: return IS("host") ? read_host(request, data, value, length) : 0;
-    case 5: return IS("range") ? SELECT(range) : 0;
+    case 5: return IS("range") ? SELECT(range) : IS("depth") ? read_depth(request, value, length) : 0;
     case 6:
         return IS("accept")   ? LIST(accept)
                : IS("origin") ? SINGLE(origin)

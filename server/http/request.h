@@ -44,7 +44,10 @@ enum {
     HTTP_EXPECTS_OTHER = 1u << 10,  /* something else than 100-continue: 417 */
     HTTP_ENCODING_OTHER = 1u << 11, /* a Transfer-Encoding other than chunked alone: 501, and where the body ends is
                                        unknown */
-    HTTP_OVERWRITE_NOT = 1u << 12,  /* Overwrite: anything but T, so that what we do not understand destroys nothing */
+    HTTP_DEPTH_INFINITE = 1u << 13,
+    HTTP_DEPTH_ZERO = 1u << 14,
+    HTTP_DEPTH_OTHER = 1u << 15,   /* neither, or more than one */
+    HTTP_OVERWRITE_NOT = 1u << 12, /* Overwrite: anything but T, so that what we do not understand destroys nothing */
 };
 
 /* A piece of the head. at 0: there is no such field; length 0: it is empty. */
@@ -77,7 +80,7 @@ struct http_request {
  *   something is not, because its condition was to protect something: -400.
  * - Accept and Accept-Encoding are lists, which might be put together; but the lines need not be next to each other,
  *   and nobody sends them so. The span becomes empty, which is right whatever they say: no coding, no preference.
- * - Connection, Expect, Overwrite: each is looked at. Transfer-Encoding: HTTP_ENCODING_OTHER.
+ * - Connection, Depth, Expect, Overwrite: each is looked at. Transfer-Encoding: HTTP_ENCODING_OTHER.
  */
 
 /*

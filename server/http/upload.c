@@ -3,23 +3,19 @@
 #include "upload.h"
 #include "change.h"
 #include "chunked.h"
-#include "closing.h"
 #include "input.h"
+#include "temporary.h"
+#include "transfer.h"
 #include "worker.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
     PIECE = 128 * 1024,    /* written at once, and all that an upload keeps in memory besides its input */
     PASS_OVER = 64 * 1024, /* of a body that is refused; more ends the connection */
-    FILE_MODE = 0666,
 };
 
 static const char proceed[] = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -37,12 +33,11 @@ struct upload {
     uint64_t written; /* and being written */
     size_t filled;    /* of piece */
     char *piece;
-    char *temporary; /* its path, where the filesystem has no O_TMPFILE; NULL: it has, or the name is gone */
+    struct temporary temporary;
     struct errand_stat stat;
-    int fd;
     uint8_t stage;
-    bool is_chunked, expects, complete, exists;
-    int look, open, room, name; /* steps of the chain under way */
+    bool is_chunked, expects, complete, copied, exists, only_new;
+    int look, room, name; /* steps of the chain under way */
 };
 
 /* ------------------------------------------------------------------------------------------- the body */
@@ -52,7 +47,7 @@ int upload_prepare(struct exchange *exchange, const struct http_request *request
     struct upload *upload = exchange->upload = calloc(1, sizeof *upload);
     if (upload == NULL)
         return 503;
-    upload->fd = -1;
+    upload->temporary.fd = -1;
     upload->is_chunked = request->flags & HTTP_HAS_ENCODING;
     upload->left = request->content_length;
     upload->complete = !upload->is_chunked && upload->left == 0;
@@ -60,6 +55,17 @@ int upload_prepare(struct exchange *exchange, const struct http_request *request
     if (request->flags & HTTP_ENCODING_OTHER)
         return 501;
     return request->flags & HTTP_EXPECTS_OTHER ? 417 : 0;
+}
+
+int upload_prepare_copy(struct exchange *exchange)
+{
+    struct upload *upload = exchange->upload = calloc(1, sizeof *upload);
+    if (upload == NULL)
+        return -ENOMEM;
+    upload->temporary.fd = -1;
+    upload->left = exchange->stat.bytes;
+    upload->complete = true;
+    return 0;
 }
 
 int upload_check(const struct exchange *exchange, const struct http_request *request)
@@ -77,11 +83,6 @@ int upload_check(const struct exchange *exchange, const struct http_request *req
 bool upload_reads(const struct exchange *exchange)
 {
     return exchange->upload != NULL && !exchange->upload->complete;
-}
-
-bool upload_is_silent(const struct exchange *exchange)
-{
-    return exchange->upload != NULL && exchange->upload->stage != OVER;
 }
 
 void upload_leave_body(struct exchange *exchange)
@@ -152,40 +153,58 @@ static int fill_piece(struct exchange *exchange)
     return 0;
 }
 
-static int append_write(errand_chain *chain, struct upload *upload)
+static int append_write(errand_chain *chain, struct exchange *exchange)
 {
-    int step = errand_step_write(chain, upload->fd, upload->piece, upload->filled, (int64_t)upload->written);
+    struct upload *upload = exchange->upload;
+    int fd = upload->temporary.fd;
+    int step = errand_step_write(chain, fd, upload->piece, upload->filled, (int64_t)upload->written);
+    exchange->stored = upload->filled;
     upload->written += upload->filled;
     upload->filled = 0;
     return step < 0 ? step : 0;
 }
 
-static int append_keep(errand_chain *chain, struct exchange *exchange);
-
-void upload_take(struct exchange *exchange)
+/* The content of a COPY, with all that belongs to the file. */
+static int append_copy(errand_chain *chain, struct exchange *exchange)
 {
     struct upload *upload = exchange->upload;
-    errand_chain *chain;
-    int status = fill_piece(exchange);
-    if (status == 0 && !upload->complete && upload->filled < PIECE)
-        return;
-    if (status == 0 && errand_chain_new(exchange_shared(exchange)->worker->queue, &chain) != 0)
-        status = 503;
-    if (status != 0) {
-        answer_alone(exchange, status);
-        return;
+    int to = upload->temporary.fd;
+    int from = ERRAND_SLOT(errand_step_open(chain, exchange_root(exchange), exchange->path, O_RDONLY, 0));
+    errand_step_copy(chain, to, 0, from, 0, ERRAND_TO_END, ERRAND_HOLES);
+    upload->copied = true;
+    int step =
+        errand_step_copy_metadata(chain, to, from, ERRAND_OWNER | ERRAND_MODE | ERRAND_TIMES | ERRAND_ATTRIBUTES);
+    return step < 0 ? step : 0;
+}
+
+static int append_keep(errand_chain *chain, struct exchange *exchange);
+
+/* The next chain: a name of ours is locked before anything else, then what there is is written. */
+static int append_next(errand_chain *chain, struct exchange *exchange)
+{
+    struct upload *upload = exchange->upload;
+    if (temporary_wants_lock(&upload->temporary)) {
+        temporary_lock(chain, &upload->temporary);
+        return 0;
     }
-    int error = upload->filled > 0 ? append_write(chain, upload) : 0;
+    if (exchange->transfer != NULL && !upload->copied)
+        return append_copy(chain, exchange);
+    int error = upload->filled > 0 ? append_write(chain, exchange) : 0;
     if (error == 0 && upload->complete) {
         upload->stage = KEEPING;
         error = append_keep(chain, exchange);
     }
-    if (error != 0)
-        errand_chain_drop(chain);
-    else
-        error = exchange_submit(exchange, chain);
-    if (error != 0)
-        answer_alone(exchange, answer_status_of(error));
+    return error;
+}
+
+void upload_take(struct exchange *exchange)
+{
+    struct upload *upload = exchange->upload;
+    int status = fill_piece(exchange);
+    if (status != 0)
+        answer_alone(exchange, status);
+    else if (temporary_wants_lock(&upload->temporary) || upload->complete || upload->filled == PIECE)
+        exchange_run(exchange, append_next);
 }
 
 /* ---------------------------------------------------------------------------------------- the first chain */
@@ -198,12 +217,12 @@ static int begin_body(errand_chain *chain, void *context)
     int64_t room = upload->room >= 0 ? errand_chain_result(chain, upload->room) : 0;
     if (room == -ENOSPC || room == -EDQUOT || room == -EFBIG)
         return answer_status(chain, exchange, 507);
-    if ((upload->piece = malloc(PIECE)) == NULL)
+    if (exchange->transfer == NULL && (upload->piece = malloc(PIECE)) == NULL)
         return -ENOMEM;
     if (upload->expects && !upload->complete && exchange->http->input == NULL)
         errand_step_send(chain, exchange->http->base.fd, proceed, sizeof proceed - 1, 0);
     upload->stage = BODY;
-    int step = errand_step_hand_over(chain, ERRAND_SLOT(upload->open));
+    int step = errand_step_hand_over(chain, ERRAND_SLOT(upload->temporary.step));
     return step < 0 ? step : 0;
 }
 
@@ -219,7 +238,7 @@ static int append_room(errand_chain *chain, struct exchange *exchange)
     upload->room = -1;
     if (space > 0) {
         uint64_t wanted = space >= most || upload->left >= most - space ? most : upload->left + space;
-        int file = ERRAND_SLOT(upload->open);
+        int file = ERRAND_SLOT(upload->temporary.step);
         upload->room = errand_step_allocate(chain, file, FALLOC_FL_KEEP_SIZE, 0, (int64_t)wanted);
         errand_step_optional(chain, upload->room);
         errand_step_truncate(chain, file, 0);
@@ -228,17 +247,23 @@ static int append_room(errand_chain *chain, struct exchange *exchange)
     return step < 0 ? step : 0;
 }
 
-/* A name beside the file's that nobody else has, for filesystems without O_TMPFILE. */
-static bool choose_name(struct exchange *exchange)
+/* Where the file is to be. */
+static const char *target_of(const struct exchange *exchange)
 {
-    struct upload *upload = exchange->upload;
-    size_t directory = change_directory(exchange->path), size = directory + sizeof ERRAND_TEMPORARY + 16;
-    uint64_t number;
-    if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number || (upload->temporary = malloc(size)) == NULL)
-        return false;
-    snprintf(upload->temporary, size, "%.*s" ERRAND_TEMPORARY "%016llx", (int)directory, exchange->path,
-             (unsigned long long)number);
-    return true;
+    return exchange->transfer != NULL ? transfer_path(exchange->transfer) : exchange->path;
+}
+
+/* Appends a look at what is there; and judges what it saw. */
+static int append_look(errand_chain *chain, struct exchange *exchange)
+{
+    if (exchange->transfer != NULL)
+        return transfer_look(chain, exchange);
+    return change_look(chain, exchange, exchange->path, O_PATH, &exchange->stat);
+}
+
+static int judge(struct exchange *exchange, int64_t found)
+{
+    return exchange->transfer != NULL ? transfer_judge(exchange, found) : change_judge(exchange, found);
 }
 
 /* The call step: what stands at the path is known, and whether a temporary file could be opened. */
@@ -246,30 +271,20 @@ static int looked(errand_chain *chain, void *context)
 {
     struct exchange *exchange = context;
     struct upload *upload = exchange->upload;
-    int64_t opened = errand_chain_result(chain, upload->open);
-    int status = change_judge(exchange, errand_chain_result(chain, upload->look));
+    int status = judge(exchange, errand_chain_result(chain, upload->look));
     if (status != 0)
         return answer_status(chain, exchange, status);
-    if (opened >= 0)
-        return append_room(chain, exchange);
-    if (opened != -EOPNOTSUPP && opened != -EISDIR && opened != -EINVAL) /* is it only O_TMPFILE that there is not? */
-        return answer_status(chain, exchange, change_status_of((int)opened));
-    if (!choose_name(exchange))
-        return -ENOMEM;
-    upload->open =
-        errand_step_open(chain, exchange_root(exchange), upload->temporary, O_WRONLY | O_CREAT | O_EXCL, FILE_MODE);
-    return append_room(chain, exchange);
+    int error = temporary_opened(chain, &upload->temporary, target_of(exchange));
+    return error == 0 ? append_room(chain, exchange) : answer_status(chain, exchange, change_status_of(error));
 }
 
 int upload_append(errand_chain *chain, struct exchange *exchange)
 {
     struct upload *upload = exchange->upload;
-    const char *parent = change_parent(chain, exchange->path);
-    if (parent == NULL)
-        return -ENOMEM;
-    upload->look = change_look(chain, exchange, O_PATH);
-    upload->open = errand_step_open(chain, exchange_root(exchange), parent, O_TMPFILE | O_WRONLY, FILE_MODE);
-    errand_step_optional(chain, upload->open);
+    upload->look = append_look(chain, exchange);
+    int error = temporary_open(chain, &upload->temporary, exchange_root(exchange), target_of(exchange));
+    if (error != 0)
+        return error;
     int step = errand_step_call(chain, looked, exchange);
     return step < 0 ? step : 0;
 }
@@ -278,26 +293,41 @@ bool upload_chain_ended(struct exchange *exchange, const struct errand_event *ev
 {
     struct upload *upload = exchange->upload;
     if (event->fd >= 0)
-        upload->fd = event->fd;
+        upload->temporary.fd = event->fd;
     return upload->stage == BODY;
 }
 
 /* ---------------------------------------------------------------------------------------- the last chain */
+
+static int append_name(errand_chain *chain, struct exchange *exchange);
 
 /* The call step: the file has its name, and the disk keeps it. */
 static int kept(errand_chain *chain, void *context)
 {
     struct exchange *exchange = context;
     struct upload *upload = exchange->upload;
-    if (errand_chain_result(chain, upload->name) == -EEXIST)
-        return answer_status(chain, exchange, 412);
-    if (errand_chain_result(chain, upload->name) < 0)
-        return (int)errand_chain_result(chain, upload->name);
+    int64_t named = errand_chain_result(chain, upload->name);
+    if (named == -EINVAL && upload->only_new) { /* the filesystem cannot refuse to replace: the look must do */
+        upload->only_new = false;
+        return append_name(chain, exchange);
+    }
+    if (named < 0)
+        return named == -EEXIST ? answer_status(chain, exchange, 412) : (int)named;
     char tag[HTTP_TAG_SPACE];
     size_t length = http_tag_write(tag, upload->stat.modified_ns, upload->stat.bytes, upload->stat.inode);
-    free(upload->temporary);
-    upload->temporary = NULL;
+    temporary_named(&upload->temporary);
     return answer_changed(chain, exchange, upload->exists ? 204 : 201, tag, length);
+}
+
+static int append_name(errand_chain *chain, struct exchange *exchange)
+{
+    struct upload *upload = exchange->upload;
+    upload->name = temporary_name(chain, &upload->temporary, target_of(exchange), upload->only_new);
+    if (upload->only_new)
+        errand_step_optional(chain, upload->name);
+    change_sync(chain, exchange, target_of(exchange));
+    int step = errand_step_call(chain, kept, exchange);
+    return step < 0 ? step : 0;
 }
 
 /*
@@ -309,64 +339,34 @@ static int looked_again(errand_chain *chain, void *context)
     struct exchange *exchange = context;
     struct upload *upload = exchange->upload;
     const struct http_text *none = &exchange->conditions.if_none_match;
-    int root = exchange_root(exchange), status = change_judge(exchange, errand_chain_result(chain, upload->look));
+    int status = judge(exchange, errand_chain_result(chain, upload->look));
     if (status != 0)
         return answer_status(chain, exchange, status);
     upload->exists = errand_chain_result(chain, upload->look) >= 0;
-    bool is_new = none->length == 1 && *none->bytes == '*';
-    if (upload->temporary != NULL)
-        upload->name =
-            errand_step_rename(chain, root, upload->temporary, root, exchange->path, is_new ? RENAME_NOREPLACE : 0);
-    else
-        upload->name = is_new ? errand_step_link_file(chain, upload->fd, root, exchange->path)
-                              : errand_step_replace(chain, upload->fd, root, exchange->path);
-    if (is_new)
-        errand_step_optional(chain, upload->name);
-    change_sync(chain, exchange);
-    int step = errand_step_call(chain, kept, exchange);
-    return step < 0 ? step : 0;
+    upload->only_new =
+        exchange->transfer != NULL ? transfer_only_new(exchange->transfer) : none->length == 1 && *none->bytes == '*';
+    return append_name(chain, exchange);
 }
 
 static int append_keep(errand_chain *chain, struct exchange *exchange)
 {
     struct upload *upload = exchange->upload;
-    errand_step_sync(chain, upload->fd, 0);
-    errand_step_stat(chain, upload->fd, &upload->stat);
-    upload->look = change_look(chain, exchange, O_PATH);
+    int fd = upload->temporary.fd;
+    errand_step_sync(chain, fd, 0);
+    errand_step_stat(chain, fd, &upload->stat);
+    upload->look = append_look(chain, exchange);
     int step = errand_step_call(chain, looked_again, exchange);
     return step < 0 ? step : 0;
 }
 
 /* ------------------------------------------------------------------------------------------------- its end */
 
-static void unlinked(const struct errand_event *event)
-{
-    (void)event; /* nobody is left to be told */
-}
-
-/* A named temporary file goes, whatever becomes of the connection. */
-static void unlink_temporary(struct exchange *exchange)
-{
-    errand_chain *chain;
-    if (errand_chain_new(exchange_shared(exchange)->worker->queue, &chain) != 0)
-        return;
-    errand_step_unlink(chain, exchange_root(exchange), exchange->upload->temporary);
-    errand_submit(chain, &(struct errand_submit){.size = sizeof(struct errand_submit), .ended = unlinked}, NULL);
-}
-
 void upload_free(struct exchange *exchange)
 {
     struct upload *upload = exchange->upload;
     if (upload == NULL)
         return;
-    if (upload->temporary != NULL && exchange_shared(exchange)->worker->queue != NULL)
-        unlink_temporary(exchange);
-    errand_queue *queue = exchange_shared(exchange)->worker->queue;
-    if (upload->fd >= 0 && queue != NULL) /* with its last close all of an unnamed file is freed, which takes time */
-        close_on_worker(queue, upload->fd);
-    else if (upload->fd >= 0)
-        close(upload->fd);
-    free(upload->temporary);
+    temporary_drop(&upload->temporary, &exchange_shared(exchange)->remover);
     free(upload->piece);
     free(upload);
     exchange->upload = NULL;

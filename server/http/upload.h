@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * PUT: a file comes in piece by piece and appears whole, or not at all.
+ * PUT: a file comes in piece by piece and appears whole, or not at all. COPY of a file is the same without a body.
  *
  * 1. A chain judges what can be judged before the body, opens a temporary file, sees that there is room for it, says
  *    100 Continue if that is waited for, and hands the file over.
@@ -15,14 +15,14 @@
 /* Takes the exchange's body into its care. Returns 0, or the status with which it is refused. */
 int upload_prepare(struct exchange *exchange, const struct http_request *request);
 
+/* The same of a COPY: the file that exchange->stat tells of is what comes, in the last chain. Returns 0 or an error. */
+int upload_prepare_copy(struct exchange *exchange);
+
 /* What can be told by the head alone. Returns 0 or a status. */
 int upload_check(const struct exchange *exchange, const struct http_request *request);
 
 /* Is some of the body still to come? */
 bool upload_reads(const struct exchange *exchange);
-
-/* Is there an upload that has not been replied to? Then an event's bytes are those of the file. */
-bool upload_is_silent(const struct exchange *exchange);
 
 /* The steps of the first chain. */
 int upload_append(errand_chain *chain, struct exchange *exchange);

@@ -63,14 +63,6 @@ static int allow_folder_of(const struct rules *rules, const char *path, uint64_t
     return length < (int)sizeof copy ? allow_path(rules, dirname(copy), rights) : -ENAMETOOLONG;
 }
 
-static bool is_writable(const struct config_host *host)
-{
-    bool writable = host->writable;
-    for (unsigned i = 0; i < host->rule_count; i++)
-        writable = writable || host->rules[i].writable == CONFIG_ON;
-    return writable;
-}
-
 /* It is renamed at any time, and made anew: so it is its folder that counts, and the one that a symlink leads to. A
  * terminal or FIFO is what it is. */
 static int allow_log(const struct rules *rules, const char *log)
@@ -96,7 +88,7 @@ static int allow_all(const struct rules *rules, const struct confine *confine, c
     for (unsigned i = 0; i < confine->sites->count && error == 0; i++) {
         const struct site *site = &confine->sites->list[i];
         *at = site->config->directory;
-        error = allow(rules, site->directory, is_writable(site->config) ? TO_READ | TO_CHANGE : TO_READ);
+        error = allow(rules, site->directory, config_is_writable(site->config) ? TO_READ | TO_CHANGE : TO_READ);
     }
     for (unsigned i = 0; confine->listeners != NULL && i < confine->listeners->count && error == 0; i++) {
         const struct listener *listener = &confine->listeners->list[i];

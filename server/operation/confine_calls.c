@@ -76,6 +76,7 @@ static const int allowed[] = {
     SCMP_SYS(fallocate),
     SCMP_SYS(fsync),
     SCMP_SYS(fdatasync),
+    SCMP_SYS(flock),
     SCMP_SYS(mincore),
     SYS_cachestat,
     /* what is known of files, and kept with them */

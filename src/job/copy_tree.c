@@ -27,6 +27,8 @@ static void copy_steps(errand_chain *chain, const struct tree_item *item, int fr
     int to = ERRAND_SLOT(errand_step_open_like(chain, item->dir->to, to_name(item), flags, from));
     errand_step_copy(chain, to, 0, from, 0, ERRAND_TO_END, ERRAND_HOLES);
     errand_step_copy_metadata(chain, to, from, EVERYTHING);
+    if (item->job->sync)
+        errand_step_sync(chain, to, 0);
     errand_step_close(chain, to);
     errand_step_close(chain, from);
 }
@@ -207,6 +209,8 @@ static int start_dir(struct tree_dir *dir)
     }
     tree_list_steps(dir, chain);
     errand_step_copy_metadata(chain, ERRAND_SLOT(dir->to_step), ERRAND_SLOT(0), EVERYTHING);
+    if (job->sync) /* and with it the names, of symlinks too */
+        errand_step_sync(chain, ERRAND_SLOT(dir->to_step), 0);
     if (!top) {
         errand_step_close(chain, ERRAND_SLOT(dir->to_step));
         errand_step_close(chain, ERRAND_SLOT(0));
@@ -241,7 +245,7 @@ int errand_copy_tree(errand_queue *queue, const struct errand_copy_tree *given, 
     const struct errand_copy_tree *job = sized_view(given, &copy, sizeof copy, &result);
     if (result < 0)
         return result;
-    if (!job->from || !job->to)
+    if (!job->from || !job->to || job->flags & ~ERRAND_SYNC)
         return -EINVAL;
     struct tree_job *tree = calloc(1, sizeof *tree);
     if (!tree || !(tree->to = strdup(job->to))) {
@@ -256,7 +260,9 @@ int errand_copy_tree(errand_queue *queue, const struct errand_copy_tree *given, 
     tree->progress = job->progress;
     tree->limit = job->parallel;
     tree->quiet = O_NOATIME;
-    result = tree_begin(tree, queue, job->from, job->timeout_ns, job->user_data, id);
+    tree->sync = job->flags & ERRAND_SYNC;
+    struct errand_submit options = {.size = sizeof options, .user_data = job->user_data, .timeout_ns = job->timeout_ns};
+    result = tree_begin(tree, queue, job->from, &options, id);
     if (result < 0) {
         free(tree->to);
         free(tree);

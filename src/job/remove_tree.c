@@ -128,7 +128,9 @@ int errand_remove_tree(errand_queue *queue, const struct errand_remove_tree *giv
     tree->context = job->context;
     tree->progress = job->progress;
     tree->limit = job->parallel;
-    result = tree_begin(tree, queue, job->path, job->timeout_ns, job->user_data, id);
+    struct errand_submit options = {
+        .size = sizeof options, .user_data = job->user_data, .timeout_ns = job->timeout_ns, .ended = job->ended};
+    result = tree_begin(tree, queue, job->path, &options, id);
     if (result < 0)
         free(tree);
     return result;

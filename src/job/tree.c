@@ -25,7 +25,7 @@ static int stop_hook(errand_chain *chain, void *context)
     return 0;
 }
 
-int tree_begin(struct tree_job *job, errand_queue *queue, const char *path, int64_t timeout_ns, void *user_data,
+int tree_begin(struct tree_job *job, errand_queue *queue, const char *path, const struct errand_submit *options,
                errand_id *id)
 {
     errand_chain *chain;
@@ -45,8 +45,7 @@ int tree_begin(struct tree_job *job, errand_queue *queue, const char *path, int6
     job->queue = queue;
     job->limit = job->limit ? job->limit : 64;
     errand_step_await(chain, stop_hook, job);
-    struct errand_submit options = {.size = sizeof options, .user_data = user_data, .timeout_ns = timeout_ns};
-    result = errand_submit(chain, &options, &job->id);
+    result = errand_submit(chain, options, &job->id);
     if (result < 0) {
         free(item);
         return result;

@@ -104,6 +104,7 @@ struct tree_job {
     int error;       /* the first */
     bool stopping, pumping;
     /* copy_tree.c */
+    bool sync;
     struct tree_links *links;
     int quiet;                  /* O_NOATIME, while that is permitted */
     char *to;                   /* the path given for the copy */
@@ -113,7 +114,7 @@ struct tree_job {
 };
 
 /* tree.c */
-int tree_begin(struct tree_job *job, errand_queue *queue, const char *path, int64_t timeout_ns, void *user_data,
+int tree_begin(struct tree_job *job, errand_queue *queue, const char *path, const struct errand_submit *options,
                errand_id *id);
 /* Goes on: begins what can be begun. */
 void tree_pump(struct tree_job *job);

@@ -247,3 +247,47 @@ TEST_EACH_BACKEND(tree_jobs)
         CHECK_INT(errand_queue_wait(queue, &event, 1, ERRAND_MILLISECOND), 0);
     CHECK_INT(errand_queue_close(queue), 0);
 }
+
+/* Beneath a root, which confines the path given; kept by the disk; the end told to a function. */
+TEST_EACH_BACKEND(tree_jobs_of_a_root)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    int root, fd = REQUIRE_CALL(open(harness_directory(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+    CHECK_INT(errand_root_add(queue, fd, 0, &root), 0);
+    CHECK_INT(mkdir(path_of("a"), 0700), 0);
+    CHECK_INT(mkdir(path_of("a/tree"), 0700), 0);
+    CHECK_INT(mkdir(path_of("a/tree/sub"), 0700), 0);
+    make_file("a/tree/sub/one", 5000, 3);
+    CHECK_INT(link(path_of("a/tree/sub/one"), path_of("a/tree/two")), 0);
+    CHECK_INT(symlink("sub", path_of("a/tree/link")), 0);
+    CHECK_INT(symlink("/", path_of("out")), 0);
+    struct errand_copy_tree copy = {.size = sizeof copy,
+                                    .from_dir_fd = root,
+                                    .to_dir_fd = root,
+                                    .from = "a/tree/.",
+                                    .to = "a/copy",
+                                    .flags = ERRAND_SYNC};
+    struct errand_remove_tree removal = {
+        .size = sizeof removal, .dir_fd = root, .path = "a/copy", .user_data = &copy, .ended = note_end};
+    CHECK_INT(errand_copy_tree(queue, &copy, NULL), 0);
+    struct errand_event event = next_event(queue);
+    CHECK_EVENT(event, 0, -1, 5000);
+    check_copy("a/copy/sub/one", 5000, 3);
+    check_copy("a/copy/two", 5000, 3);
+    check_copy("a/copy/link/one", 5000, 3);
+    told = 0;
+    CHECK_INT(errand_remove_tree(queue, &removal, NULL), 0);
+    for (int i = 0; i < 1000 && told == 0; i++)
+        CHECK_INT(errand_queue_wait(queue, &event, 1, 10 * ERRAND_MILLISECOND), 0);
+    CHECK_INT(told, 1);
+    CHECK(told_data == &copy);
+    CHECK_INT(access(path_of("a/copy"), F_OK), -1);
+    copy.to = "out/tmp/errand-copy";
+    CHECK_INT(errand_copy_tree(queue, &copy, NULL), 0);
+    CHECK_INT(next_event(queue).error, -EXDEV);
+    copy.flags = 1u << 31;
+    CHECK_INT(errand_copy_tree(queue, &copy, NULL), -EINVAL);
+    CHECK_INT(errand_root_remove(queue, root), 0);
+    close(fd);
+    close_queue(queue);
+}

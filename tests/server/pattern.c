@@ -149,6 +149,51 @@ TEST(many_long_ones)
     }
 }
 
+static enum pattern_reach reach(const char *pattern, const char *directory)
+{
+    return pattern_reach(pattern, strlen(pattern), directory, strlen(directory));
+}
+
+TEST(beneath_a_directory)
+{
+    static const struct {
+        const char *pattern, *directory;
+        enum pattern_reach reach;
+    } rows[] = {
+        {"/**", "/", PATTERN_ALL},          {"/**", "/a/", PATTERN_ALL},       {"/a/**", "/a/", PATTERN_ALL},
+        {"/a/**", "/a/b/", PATTERN_ALL},    {"/a/**", "/", PATTERN_SOME},      {"/a/**", "/ab/", PATTERN_NONE},
+        {"/a/", "/a/", PATTERN_NONE},       {"/a/*", "/a/", PATTERN_SOME},     {"/a/*", "/a/b/", PATTERN_NONE},
+        {"/a/b/c", "/a/", PATTERN_SOME},    {"/a/b/c", "/b/", PATTERN_NONE},   {"/*/x/**", "/b/x/", PATTERN_ALL},
+        {"/*/x/**", "/b/y/", PATTERN_NONE}, {"/**.key", "/a/", PATTERN_SOME},  {"*.key", "/a/", PATTERN_SOME},
+        {"**", "/a/", PATTERN_ALL},         {"*", "/a/", PATTERN_ALL},         {"/**/x/**", "/a/x/b/", PATTERN_ALL},
+        {"/**/x/**", "/a/", PATTERN_SOME},  {"/a/b/**/", "/a/", PATTERN_SOME}, {"/a**", "/abc/", PATTERN_ALL},
+        {"/?/**", "/a/", PATTERN_ALL},      {"/a/***", "/a/", PATTERN_ALL},    {"/a", "/a/", PATTERN_NONE},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        harness_at("%s %s", rows[i].pattern, rows[i].directory);
+        CHECK_INT(reach(rows[i].pattern, rows[i].directory), rows[i].reach);
+    }
+}
+
+/* All and none are promises; some is none. */
+TEST(beneath_by_trying)
+{
+    static const char *const directories[] = {"/", "/a/", "/b/", "/a/b/", "/a/a/a/"};
+    char pattern[16], path[32], name[16];
+    for (unsigned i = 0; i < power(4, 5); i++)
+        for (size_t d = 0; d < sizeof directories / sizeof directories[0]; d++) {
+            spell(i, "a/*?", 5, pattern);
+            enum pattern_reach found = reach(pattern, directories[d]);
+            for (unsigned length = 1; length <= 4 && found != PATTERN_SOME; length++)
+                for (unsigned j = 0; j < power(3, length) && harness_failures() < 5; j++) {
+                    spell(j, "ab/", length, name);
+                    snprintf(path, sizeof path, "%s%s", directories[d], name + 1);
+                    if (matches(pattern, path, NULL) != (found == PATTERN_ALL))
+                        FAIL("%s beneath %s: %u, but %s", pattern, directories[d], (unsigned)found, path);
+                }
+        }
+}
+
 /* A million possibilities, were they tried one after the other. */
 TEST(hostile)
 {

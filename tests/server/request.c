@@ -234,6 +234,13 @@ TEST(flags_of_fields)
         {"MOVE", "Overwrite: F\r\n", HTTP_OVERWRITE_NOT},
         {"MOVE", "Overwrite: F\r\nOverwrite: T\r\n", HTTP_OVERWRITE_NOT},
         {"MOVE", "Overwrite: maybe\r\n", HTTP_OVERWRITE_NOT},
+        {"COPY", "Depth: 0\r\n", HTTP_DEPTH_ZERO},
+        {"COPY", "Depth: Infinity\r\n", HTTP_DEPTH_INFINITE},
+        {"COPY", "Depth: 1\r\n", HTTP_DEPTH_OTHER},
+        {"COPY", "Depth:\r\n", HTTP_DEPTH_OTHER},
+        {"COPY", "Depth: 00\r\n", HTTP_DEPTH_OTHER},
+        {"COPY", "Depth: 0\r\nDepth: 0\r\n", HTTP_DEPTH_ZERO | HTTP_DEPTH_OTHER},
+        {"COPY", "Depth: infinity\r\nDepth: 0\r\n", HTTP_DEPTH_INFINITE | HTTP_DEPTH_OTHER},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         char text[200];

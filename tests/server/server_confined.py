@@ -128,8 +128,14 @@ def check_writing(server):
     same(put(server, '/elsewhere', b'no'), 405)
     same(server.get('/up/made/', method='MKCOL').status, 201)
     same(put(server, '/up/made/in', b'in'), 201)
-    same(server.get('/up/made/in', method='DELETE').status, 204)
+    for method, path, to in (('COPY', '/up/made/', '/up/copy/'), ('COPY', '/up/old', '/up/copy/new'),
+                             ('MOVE', '/up/copy/in', '/up/made/moved'), ('MOVE', '/up/copy/', '/up/other/')):
+        same(server.get(path, method=method, destination=to).status, 201, f'{method} {path}')
+    same(server.get('/up/other/', method='MOVE', destination='/up/made/').status, 204)
+    same(server.get('/up/made/new').body, b'newer')
+    same(server.get('/up/made/new', method='DELETE').status, 204)
     same(server.get('/up/made/', method='DELETE').status, 204)
+    same(server.get('/up/made/', method='DELETE').status, 404)
 
 
 def check_records(server, log):
