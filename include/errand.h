@@ -827,14 +827,15 @@ ERRAND_API int errand_tree_update(errand_queue *queue, struct errand_tree_progre
 
 /* New connections of a listening socket; each comes close-on-exec and non-blocking. When descriptors or memory run
  * out, the event says so once (-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM) and the source is paused: resume it when
- * something was closed. */
+ * something was closed. A socket that others accept from, too, has to be non-blocking. */
 ERRAND_API int errand_source_accept(errand_queue *queue, int listener, void *user_data, errand_source **source);
 
 /*
  * Accepts no more, and loses nobody: who has been accepted already comes, then one event with error -ECANCELED, after
  * which the source can be stopped. errand_source_stop() alone closes a connection that was accepted and not fetched.
- * For who hands a listening socket on to another process or queue, in whose backlog the others wait. A paused source
- * is resumed. Returns 0, -EINVAL (not a source of connections), -EPERM.
+ * For who shares a listening socket with another process or queue, or hands it on: they have the others, and none is
+ * left of whom the kernel told this source alone. A paused source is resumed. Returns 0, -EINVAL (not a source of
+ * connections), -EPERM.
  */
 ERRAND_API int errand_source_accept_no_more(errand_source *source);
 

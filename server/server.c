@@ -229,7 +229,12 @@ static void report(const struct server *server)
 static void tell_ready(struct server *server)
 {
     if (server->ready < 0) {
-        notify_state("READY=1");
+        int error = notify_send(server->manager, "READY=1");
+        if (error)
+            log_error("cannot tell the service manager: %s", strerror(-error));
+        if (server->manager >= 0)
+            close(server->manager);
+        server->manager = -1;
     } else {
         ssize_t ignored = write(server->ready, "\n", 1); /* if nobody is there to read it, PR_SET_PDEATHSIG ends us */
         (void)ignored;
@@ -330,6 +335,14 @@ static bool give_up_rights(struct server *server)
     return good;
 }
 
+/* It is told later, when no socket can be made any more. To serve is worth more than to say so. */
+static void connect_to_manager(struct server *server)
+{
+    int error = server->ready < 0 ? notify_connect(&server->manager) : 0;
+    if (error)
+        log_error("cannot reach the service manager ($NOTIFY_SOCKET): %s", strerror(-error));
+}
+
 /* Without its supervisor nobody would reload it, or end it. For after the user was taken: setuid(2) forgets it. */
 static bool end_with(pid_t supervisor)
 {
@@ -341,13 +354,17 @@ static bool end_with(pid_t supervisor)
 /* ready: where to say that it serves; -1: to the service manager, if there is one. */
 static int run(const struct config *config, const struct listeners *running, pid_t supervisor, int ready)
 {
-    struct server server = {
-        .config = config, .ready = ready, .lock = PTHREAD_MUTEX_INITIALIZER, .started = PTHREAD_COND_INITIALIZER};
+    struct server server = {.config = config,
+                            .ready = ready,
+                            .manager = -1,
+                            .lock = PTHREAD_MUTEX_INITIALIZER,
+                            .started = PTHREAD_COND_INITIALIZER};
     server.count = server_threads(config);
     server.limit = connection_limit(raise_descriptor_limit(), server.count);
     if (config->limits.connections != 0 && config->limits.connections < server.limit)
         server.limit = config->limits.connections;
     block_signals();
+    connect_to_manager(&server);
     tzset(); /* reads a file, so not when the first line of the log is written */
     char why[512];
     if (!sites_open(&server.sites, config, why, sizeof why)) {

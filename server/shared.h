@@ -28,6 +28,7 @@ struct server {
     atomic_uint connections; /* now */
     unsigned signals;        /* received */
     int ready;               /* a pipe that tells the supervisor that we serve; -1: none, or told */
+    int manager;             /* the service manager that is told it, if there is no supervisor; -1: none, or told */
     pthread_mutex_t lock;    /* of what follows, and of every worker's `reachable` */
     pthread_cond_t started;
     unsigned starting;     /* workers that have not yet said whether they could start */

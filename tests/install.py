@@ -28,6 +28,7 @@ int main(void)
 }
 '''
 EXAMPLE = 'examples/read_file.c'
+UNITS = '/usr/lib/systemd/system'
 
 
 def run(command, **more):
@@ -59,7 +60,8 @@ class Installed:
         self.scratch, self.stage = scratch, os.path.join(scratch, 'stage')
         environment = {**os.environ, 'CC': 'gcc', 'DESTDIR': self.stage}
         build = os.path.join(scratch, 'build')
-        run(['meson', 'setup', build, SOURCE, '--buildtype=release', '--prefix=/usr', '--libdir=lib'], env=environment)
+        run(['meson', 'setup', build, SOURCE, '--buildtype=release', '--prefix=/usr', '--libdir=lib',
+             f'-Dsystemd_unit_dir={UNITS}'], env=environment)
         run(['ninja', '-C', build], env=environment)
         run(['meson', 'install', '-C', build, '--no-rebuild'], env=environment)
         self.lib = os.path.join(self.stage, 'usr/lib')
@@ -164,7 +166,15 @@ def command(installed):
     assert said[-1:] == wanted, (said, wanted)
 
 
-TESTS = [header, shared, static, archive_only, soname, symbols, manual, command]
+def units(installed):
+    """The units are where they were asked for, and start the program that was installed."""
+    folder = os.path.join(installed.stage, UNITS.lstrip('/'))
+    assert sorted(os.listdir(folder)) == ['errand.service', 'errand.socket'], os.listdir(folder)
+    with open(os.path.join(folder, 'errand.service'), encoding='utf-8') as file:
+        assert '\nExecStart=/usr/bin/errand serve -c /etc/errand.conf\n' in file.read()
+
+
+TESTS = [header, shared, static, archive_only, soname, symbols, manual, command, units]
 
 
 def main():

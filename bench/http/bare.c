@@ -188,6 +188,11 @@ static void take_received(int socket, const struct io_uring_cqe *cqe)
     }
 }
 
+static void accept_from(int listener)
+{
+    io_uring_prep_multishot_accept(entry(listener, ACCEPT), listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
 static void accepted(int socket)
 {
     if (socket < 0 || socket >= CONNECTIONS)
@@ -205,7 +210,11 @@ static void take(const struct io_uring_cqe *cqe)
 {
     int socket = (int)(cqe->user_data >> 4);
     switch ((enum part)(cqe->user_data & 15)) {
-    case ACCEPT: accepted(cqe->res); return;
+    case ACCEPT:
+        accepted(cqe->res);
+        if (!(cqe->flags & IORING_CQE_F_MORE)) /* the kernel ends it when more completions wait than the ring holds */
+            accept_from(socket);
+        return;
     case RECEIVE: take_received(socket, cqe); return;
     case OPEN: opened(socket, cqe->res); return;
     case READ: got_file(socket, cqe->res); return;
@@ -222,8 +231,8 @@ static void take(const struct io_uring_cqe *cqe)
 
 static void set_up_ring(void)
 {
-    struct io_uring_params params = {
-        .flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SUBMIT_ALL};
+    struct io_uring_params params = {.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+                                              IORING_SETUP_SUBMIT_ALL};
     int r = io_uring_queue_init_params(ENTRIES, &ring, &params);
     if (r < 0)
         die("io_uring_setup", r);
@@ -264,7 +273,7 @@ int main(int argc, char **argv)
         die(argv[3], errno);
     listen_at(listener, (uint16_t)option_number(argv[2], UINT16_MAX));
     set_up_ring();
-    io_uring_prep_multishot_accept(entry(0, ACCEPT), listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    accept_from(listener);
     for (struct io_uring_cqe *cqe;;) {
         io_uring_submit_and_wait(&ring, 1);
         while (io_uring_peek_cqe(&ring, &cqe) == 0) {

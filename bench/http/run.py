@@ -13,6 +13,7 @@ import large
 import latency
 import peers
 import pictures
+import reload
 import scale
 import servers
 import wrk
@@ -20,7 +21,7 @@ import wrk
 MEASUREMENTS = {
     "hot-small": hot.small, "hot-many": hot.many, "connection-each": hot.connection_each, "cold": cold.measure,
     "large": large.measure, "connections": scale.connections, "growth": scale.growth, "latency": latency.measure,
-    "wrk": wrk.measure}
+    "reload": reload.measure, "wrk": wrk.measure}
 
 
 def measure(bench):

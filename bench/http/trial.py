@@ -47,7 +47,7 @@ def asked(bench, name, server, files, *more):
         sys.exit(f"bench-http: {name} did not answer on all connections: {common.read(f'{bench.work}/errors')[-1000:]}")
     before = cpu_seconds(server.pid)
     result = judge(bench, name, bench.finished(client, "\n", check=False))
-    spent = cpu_seconds(server.pid) - before
+    spent = max(cpu_seconds(server.pid) - before, 1 / common.TICKS)
     return {"server_cpu_s": spent, "us_per_request": spent * 1e6 / max(result["requests"], 1), **result}
 
 

@@ -51,10 +51,10 @@ void connect_all(void)
 
 /* ------------------------------------------------------------------------------------------ requests */
 
-/* A connection that is for one request only is of no use any more, once asked, until it is a new one. */
+/* A connection that has been asked for the last time is of no use any more, until it is a new one. */
 bool can_ask(const struct connection *connection)
 {
-    return !connection->path && connection->source && !(options.connection_each && connection->asked > 0);
+    return !connection->path && connection->source && !connection->last;
 }
 
 void ask(struct connection *connection, int64_t due_ns)
@@ -63,6 +63,7 @@ void ask(struct connection *connection, int64_t due_ns)
                                   : random_below(options.path_count);
     connection->path = &options.paths[index];
     connection->asked++;
+    connection->last = options.connection_each;
     connection->due_ns = due_ns;
     errand_chain *chain;
     int r = errand_chain_new(load.queue, &chain);
@@ -92,7 +93,7 @@ static void go_on(struct connection *connection)
     }
 }
 
-/* The server has closed a connection that was for one request: the next, unless its chain is still to give an event. */
+/* The server has closed a connection after its last answer: the next, unless its chain is still to give an event. */
 static void renew(struct connection *connection)
 {
     if (!connection->ended || connection->sending) {
@@ -100,7 +101,9 @@ static void renew(struct connection *connection)
     }
     errand_source_stop(connection->source);
     close(connection->fd);
-    connection->asked = 0;
+    connection->last = false;
+    load.busy--;
+    load.renewed++;
     open_connection(connection);
     go_on(connection);
 }
@@ -120,7 +123,7 @@ static void answered(struct connection *connection)
     int64_t now = now_ns();
     take_time(connection, now);
     load.requests++;
-    load.busy--;
+    load.busy -= !connection->last; /* which is waited for until it is a new one */
     load.last_ns = now;
     if (options.check && !connection->checked) {
         load.wrong_body++;
@@ -128,7 +131,7 @@ static void answered(struct connection *connection)
     connection->path = NULL;
     connection->in_body = false;
     connection->head_length = 0;
-    if (!options.connection_each) {
+    if (!connection->last) {
         go_on(connection);
     }
 }
@@ -147,7 +150,7 @@ static void show(const struct connection *connection, const char *head, size_t l
 static void broken(struct connection *connection, uint64_t *counter)
 {
     ++*counter;
-    if (connection->path) {
+    if (connection->path || connection->last) {
         load.busy--;
     }
     connection->path = NULL;
@@ -159,21 +162,27 @@ static void broken(struct connection *connection, uint64_t *counter)
 /* Reads the head of an answer. False when it is not what was asked for. */
 static bool read_head(struct connection *connection, const char *head, size_t length)
 {
-    static const char name[] = "\r\ncontent-length:";
+    static const char name[] = "\r\ncontent-length:", last[] = "\r\nconnection: close\r";
     if (length < 12 || memcmp(head, "HTTP/1.1 200", 12) != 0) {
         show(connection, head, length);
         broken(connection, &load.wrong_status);
         return false;
     }
+    bool good = false;
     for (const char *line = head; (line = memchr(line, '\r', length - (size_t)(line - head))) != NULL; line++) {
-        if (length - (size_t)(line - head) > sizeof name && strncasecmp(line, name, sizeof name - 1) == 0) {
-            if (strtoull(line + sizeof name - 1, NULL, 10) == connection->path->bytes) {
-                connection->body_left = connection->path->bytes;
-                connection->body_got = 0;
-                connection->in_body = connection->checked = true;
-                return true;
-            }
+        size_t left = length - (size_t)(line - head);
+        if (left > sizeof last && strncasecmp(line, last, sizeof last - 1) == 0) {
+            connection->last = true;
         }
+        if (left > sizeof name && strncasecmp(line, name, sizeof name - 1) == 0) {
+            good = strtoull(line + sizeof name - 1, NULL, 10) == connection->path->bytes;
+        }
+    }
+    if (good) {
+        connection->body_left = connection->path->bytes;
+        connection->body_got = 0;
+        connection->in_body = connection->checked = true;
+        return true;
     }
     show(connection, head, length);
     broken(connection, &load.wrong_length);
@@ -259,7 +268,7 @@ void take_data_event(struct connection *connection, const struct errand_event *e
     }
     if (!event->error && event->bytes > 0) {
         arrived(connection, event->data, event->bytes);
-    } else if (!event->error && options.connection_each && !connection->path) {
+    } else if (!event->error && connection->last && !connection->path) {
         connection->ended = true;
         renew(connection);
     } else {

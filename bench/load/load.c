@@ -20,6 +20,7 @@
  *                      when standard input has a line
  *     --hold           afterwards keeps the connections open until standard input ends
  *
+ * After an answer that says Connection: close a new connection takes the place of that one ("renewed" counts them).
  * SIGTERM and SIGINT end it early, with a report. The report is one line of JSON on standard output; requests that are
  * unanswered at the end count in it as "unanswered" and, with --rate, among the times as long as they have waited.
  */
@@ -89,7 +90,7 @@ static int64_t ask_due(int64_t now)
 static void run(int64_t end, bool spin)
 {
     struct errand_event events[256];
-    while (!load.ending && ((options.rate > 0 && !load.warming) || options.connection_each || load.busy > 0)) {
+    while (!load.ending && ((options.rate > 0 && !load.warming) || load.busy > 0)) {
         int64_t now = now_ns(), next = end;
         if (now >= end) {
             load.ending = true;
@@ -185,15 +186,17 @@ static void report(void)
     getrusage(RUSAGE_SELF, &usage);
     double seconds = (double)((options.each && load.last_ns ? load.last_ns : now) - load.started_ns) / 1e9;
     const struct histogram *times = &load.times;
-    printf("{\"requests\": %llu, \"unanswered\": %u, \"connections\": %u, \"connections_done\": %u, \"seconds\": %.4f, "
-           "\"requests_per_s\": %.0f, \"body_bytes\": %llu, \"wrong_status\": %llu, \"wrong_length\": %llu, "
-           "\"wrong_body\": %llu, \"closed\": %llu, \"failed\": %llu, \"us_mean\": %.1f, \"us_p50\": %.1f, "
-           "\"us_p90\": %.1f, \"us_p99\": %.1f, \"us_p999\": %.1f, \"us_max\": %.1f, \"own_cpu_s\": %.3f}\n",
+    printf("{\"requests\": %llu, \"unanswered\": %u, \"connections\": %u, \"connections_done\": %u, "
+           "\"seconds\": %.4f, \"requests_per_s\": %.0f, \"body_bytes\": %llu, \"wrong_status\": %llu, "
+           "\"wrong_length\": %llu, \"wrong_body\": %llu, \"closed\": %llu, \"failed\": %llu, "
+           "\"renewed\": %llu, \"us_mean\": %.1f, \"us_p50\": %.1f, \"us_p90\": %.1f, \"us_p99\": %.1f, "
+           "\"us_p999\": %.1f, \"us_max\": %.1f, \"own_cpu_s\": %.3f}\n",
            (unsigned long long)load.requests, unanswered, options.connections, finished, seconds,
            (double)load.requests / seconds, (unsigned long long)load.bytes, (unsigned long long)load.wrong_status,
            (unsigned long long)load.wrong_length, (unsigned long long)load.wrong_body, (unsigned long long)load.closed,
-           (unsigned long long)load.failed, times->count ? (double)times->sum_ns / (double)times->count / 1000 : 0,
-           histogram_us(times, 0.5), histogram_us(times, 0.9), histogram_us(times, 0.99), histogram_us(times, 0.999),
+           (unsigned long long)load.failed, (unsigned long long)load.renewed,
+           times->count ? (double)times->sum_ns / (double)times->count / 1000 : 0, histogram_us(times, 0.5),
+           histogram_us(times, 0.9), histogram_us(times, 0.99), histogram_us(times, 0.999),
            (double)times->max_ns / 1000,
            (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);

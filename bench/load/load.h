@@ -29,6 +29,7 @@ struct connection {
     unsigned head_length;
     bool in_body, checked;
     bool sending; /* the chain that sends the request has not ended */
+    bool last;    /* it was asked, or answered, for the last time */
     bool ended;   /* the server has closed it */
     char *head;   /* HEAD_MAX bytes */
 };
@@ -48,8 +49,8 @@ struct load {
     errand_queue *queue;
     struct connection *connections;
     struct histogram times;
-    uint64_t requests, bytes, wrong_status, wrong_length, wrong_body, closed, failed;
-    uint32_t busy; /* connections that wait for an answer */
+    uint64_t requests, bytes, wrong_status, wrong_length, wrong_body, closed, failed, renewed;
+    uint32_t busy; /* connections that wait for an answer, or for the end that it announced */
     int64_t started_ns, last_ns;
     uint64_t random;
     bool warming, ending;

@@ -56,7 +56,7 @@ static bool is_plain(const struct exchange *exchange, const struct cache_entry *
         exchange->names == NULL || (!policy->headers && policy->type == NULL && entry->notes[NOTE_RULED] == 0);
     return exchange->method == HTTP_GET && !exchange->conditional && !exchange->old && exchange->keep_alive &&
            policy->origins == NULL && same_rules && file_coding(exchange) == HTTP_CODINGS &&
-           !exchange->http->base.endpoint->worker->phase != WORKER_SERVES;
+           exchange->http->base.endpoint->worker->phase == WORKER_SERVES;
 }
 
 /* Its Date is this second's. False: it is another, and somebody is being sent the head at this moment. */

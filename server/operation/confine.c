@@ -48,14 +48,12 @@ static int allow(const struct rules *rules, int fd, uint64_t rights)
     return error == -EBADFD ? 0 : error; /* pipes and sockets without a name: opening them is never restricted */
 }
 
+/* The descriptor is kept for the process's life: a rule is bound to an inode, and if nobody holds the name, too, memory
+ * reclaim may forget it, and the name then get another inode. Those of /proc were seen to. */
 static int allow_path(const struct rules *rules, const char *path, uint64_t rights)
 {
     int fd = open(path, O_PATH | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    int error = allow(rules, fd, rights);
-    close(fd);
-    return error;
+    return fd < 0 ? -errno : allow(rules, fd, rights);
 }
 
 static int allow_folder_of(const struct rules *rules, const char *path, uint64_t rights)
@@ -83,15 +81,6 @@ static int allow_log(const struct rules *rules, const char *log)
     return error || realpath(log, real) == NULL ? error : allow_folder_of(rules, real, TO_LOG);
 }
 
-/* The library reads the table of mounts. The descriptor is kept on purpose: a rule is bound to an inode, and memory
- * reclaim replaces those of /proc that nobody holds. Without /proc, the rule is not missed. */
-static void allow_proc(const struct rules *rules)
-{
-    int fd = open("/proc/self", O_PATH | O_CLOEXEC);
-    if (fd >= 0)
-        allow(rules, fd, TO_READ);
-}
-
 /* `at`: what the error is about. */
 static int allow_all(const struct rules *rules, const struct confine *confine, const char **at)
 {
@@ -111,7 +100,7 @@ static int allow_all(const struct rules *rules, const struct confine *confine, c
         *at = confine->config->access_log;
         error = allow_log(rules, confine->config->access_log);
     }
-    allow_proc(rules);
+    allow_path(rules, "/proc/self", TO_READ); /* the library reads the table of mounts, and does without if need be */
     return error;
 }
 

@@ -139,6 +139,7 @@ static const int allowed[] = {
     SCMP_SYS(gettimeofday),
     SCMP_SYS(time),
     SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(nanosleep),
     SCMP_SYS(getrandom),
     SCMP_SYS(prlimit64),
     SCMP_SYS(sysinfo),

@@ -29,10 +29,11 @@ static socklen_t manager_address(struct sockaddr_un *address, const char *name)
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
 }
 
-int notify_state(const char *state)
+int notify_connect(int *manager)
 {
     const char *name = getenv("NOTIFY_SOCKET");
     struct sockaddr_un address;
+    *manager = -1;
     if (name == NULL)
         return 0;
     socklen_t length = manager_address(&address, name);
@@ -41,9 +42,27 @@ int notify_state(const char *state)
     int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -errno;
-    ssize_t sent = sendto(fd, state, strlen(state), MSG_DONTWAIT | MSG_NOSIGNAL, (struct sockaddr *)&address, length);
-    int error = sent < 0 ? -errno : 0;
-    close(fd);
+    if (connect(fd, (struct sockaddr *)&address, length) != 0) {
+        int error = -errno;
+        close(fd);
+        return error;
+    }
+    *manager = fd;
+    return 0;
+}
+
+int notify_send(int manager, const char *state)
+{
+    return manager < 0 || send(manager, state, strlen(state), MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? 0 : -errno;
+}
+
+int notify_state(const char *state)
+{
+    int manager, error = notify_connect(&manager);
+    if (error == 0)
+        error = notify_send(manager, state);
+    if (manager >= 0)
+        close(manager);
     return error;
 }
 

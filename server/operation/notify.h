@@ -16,6 +16,13 @@
  */
 int notify_state(const char *state);
 
+/*
+ * The same in two steps, for a process that gives up the right to make sockets before it has something to tell.
+ * *manager is the caller's, to be closed; -1 if no manager asked, and then nothing is sent.
+ */
+int notify_connect(int *manager);
+int notify_send(int manager, const char *state);
+
 /* A listening socket that the manager opened. */
 struct activation_socket {
     int fd;           /* non-blocking, closed by exec */

@@ -28,12 +28,19 @@ enum op_kind {
     OP_SEND,        /* data, length to socket; result: bytes, perhaps short. close_first as below */
     OP_RECEIVE,     /* socket to buffer */
     OP_POLL,        /* socket for the poll(2) events in flags */
-    OP_ACCEPT,      /* socket; result: a descriptor */
+    OP_ACCEPT,      /* socket, flags: enum accept_flags; result: a descriptor */
     OP_CONNECT,     /* socket, or -1: a new one; data, length: the address; result: its descriptor */
     OP_RECEIVE_ANY, /* socket to a buffer of the backend's, chosen when data is there: buffer, result */
     /* Of files that may wait: on a worker, see file_run.h. */
     OP_FILES,
 };
+
+/*
+ * The kernel tells one waiter alone of a connection. If that is a wait that is being cancelled, those who wait for the
+ * same socket elsewhere hear nothing of it until the next connection comes. So a wait that others share takes with it
+ * who has come, even if it is cancelled.
+ */
+enum accept_flags { ACCEPT_LEAVES_NOBODY = 1 };
 
 enum op_owner { OWNER_CHAIN, OWNER_SOURCE };
 

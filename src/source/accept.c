@@ -90,6 +90,7 @@ int errand_source_accept_no_more(errand_source *source)
         return -EPERM;
     source->over = true;
     source->paused = false;
+    source->op.flags = ACCEPT_LEAVES_NOBODY;
     if (source->op.in_flight)
         queue->backend->ops->cancel(queue->backend, &source->op);
     else

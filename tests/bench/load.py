@@ -49,8 +49,9 @@ class Server:
                         self.stalls = None
                 body = FILES[path]
                 reply = b'HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s' % (len(body), body)
-                client.sendall(self.answer(path, reply) if self.answer else reply)
-                if b'Connection: close' in head:
+                reply = self.answer(path, reply) if self.answer else reply
+                client.sendall(reply)
+                if b'Connection: close' in head + reply:
                     return
 
 
@@ -94,6 +95,15 @@ def a_connection_for_each_request(backend):
     same(report['requests'] + report['unanswered'] >= 49, True, report)
     asked = len(server.asked)
     same(asked <= server.connections <= asked + 3, True, f'{server.connections} connections, {asked} requests')
+
+
+@test
+def a_connection_that_is_closed_after_its_answer_is_renewed(backend):
+    server = Server(answer=lambda path, reply: reply.replace(b'OK', b'OK\r\nConnection: close')
+                    if path[-1] == '7' else reply)
+    report, done = ask(backend, server, '--connections', '4', '--each', '10', '--seconds', '60')
+    same((done.returncode, report['requests'], report['closed'], report['failed']), (0, 40, 0, 0), done.stderr)
+    same((report['renewed'], server.connections), (4, 8))
 
 
 @test

@@ -314,6 +314,38 @@ TEST_EACH_BACKEND(accept_no_more)
     }
 }
 
+/*
+ * Two accept from one socket, and the first accepts no more at the moment at which a connection comes: the kernel may
+ * have told the first alone of it, so the first has to take it, or the second never hears.
+ */
+TEST_EACH_BACKEND(accept_no_more_passes_nobody_over)
+{
+    for (unsigned turn = 0; turn < 20; turn++) {
+        errand_queue *queues[2] = {open_queue(backend, NULL), open_queue(backend, NULL)};
+        errand_source *sources[2];
+        uint16_t port;
+        int listener = make_listener(&port), taken = -1;
+        for (unsigned i = 0; i < 2; i++) {
+            CHECK_INT(errand_source_accept(queues[i], listener, sources, &sources[i]), 0);
+            no_event(queues[i]);
+        }
+        int client = connect_to(port);
+        CHECK_INT(errand_source_accept_no_more(sources[turn % 2]), 0);
+        for (int fd; (fd = next_event(queues[turn % 2]).fd) >= 0;)
+            taken = fd;
+        if (taken < 0)
+            taken = next_event(queues[1 - turn % 2]).fd;
+        CHECK(taken >= 0);
+        for (unsigned i = 0; i < 2; i++) {
+            CHECK_INT(errand_source_stop(sources[i]), 0);
+            close_queue(queues[i]);
+        }
+        close(taken);
+        close(client);
+        close(listener);
+    }
+}
+
 TEST_EACH_BACKEND(bad_descriptors)
 {
     errand_queue *queue = open_queue(backend, NULL);

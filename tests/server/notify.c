@@ -76,6 +76,26 @@ TEST(nobody_to_tell)
     CHECK_INT(notify_state("READY=1"), -ENOENT);
 }
 
+/* As long as the manager's socket is there, one that is connected needs its name no more. */
+TEST(told_later)
+{
+    char name[128];
+    int connected;
+    snprintf(name, sizeof name, "%s/notify", harness_directory());
+    int manager = manager_at(name);
+    CHECK_INT(notify_connect(&connected), 0);
+    REQUIRE(connected >= 0);
+    REQUIRE_CALL(unlink(name));
+    unsetenv("NOTIFY_SOCKET");
+    CHECK_INT(notify_send(connected, "READY=1"), 0);
+    check_heard(manager, "READY=1");
+    close(connected);
+    close(manager);
+    CHECK_INT(notify_connect(&connected), 0);
+    CHECK_INT(connected, -1);
+    CHECK_INT(notify_send(connected, "READY=1"), 0);
+}
+
 /* A manager that reads nothing does not make it wait. */
 TEST(a_full_queue)
 {

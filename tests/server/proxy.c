@@ -138,14 +138,17 @@ TEST(text_refused)
         "PROXY TCP4 192.0.2.1 192.0.2.2 40000 80\r\r\n",
         "PROXY TCP4 192.0.2.1\r192.0.2.2 40000 80\r\n",
         "PROXY UNKNOWN \n",
-        "PROXY UNKNOWN ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff 65535 65535 "
-        "\r\n", /* 108 bytes */
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         harness_at("%s", rows[i]);
         CHECK_INT(read_every_way(rows[i], strlen(rows[i])).result, PROXY_INVALID);
     }
     CHECK_INT(read_every_way("PROXY UNKNOWN \0\r\n", 17).result, PROXY_INVALID);
+    for (int n = PROXY_TEXT_MAX; n <= PROXY_TEXT_MAX + 1; n++) {
+        char line[200];
+        CHECK_INT(snprintf(line, sizeof line, "PROXY UNKNOWN %0*d\r\n", n - 16, 0), n);
+        CHECK_INT(read_every_way(line, (size_t)n).result, n == PROXY_TEXT_MAX ? PROXY_DONE : PROXY_INVALID);
+    }
 }
 
 /* It is refused as soon as it cannot be one any more: nobody waits for a line's end that may never come. */

@@ -59,6 +59,12 @@ def eventually(condition, seconds=10):
         time.sleep(0.01)
 
 
+def without_leaks(command, environment=os.environ):
+    """The environment for a server. What looks for leaks at its end takes system calls that it may have given up."""
+    leaks = ':detect_leaks=0' if '--seccomp' in command else ''
+    return {**environment, 'ASAN_OPTIONS': environment.get('ASAN_OPTIONS', '') + leaks}
+
+
 class Reply:
     """One reply, read from a stream up to its exact end."""
 
@@ -94,11 +100,8 @@ class Server:
         before = (lambda: __import__('resource').setrlimit(7, (files, files))) if files else None
         command = [ERRAND, 'serve', '--http', '127.0.0.1:0', '--backend', backend, '--threads', str(threads),
                    *CONFINED, *arguments, root]
-        # What looks for leaks at the end takes system calls that have been given up.
-        leaks = ':detect_leaks=0' if '--seccomp' in command else ''
-        environment = {**os.environ, 'ASAN_OPTIONS': os.environ.get('ASAN_OPTIONS', '') + leaks}
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                        stderr=self.messages, preexec_fn=before, user=user, env=environment)
+                                        stderr=self.messages, preexec_fn=before, user=user, env=without_leaks(command))
         self.started = self.process.stdout.readline().decode()
         match = re.search(r'http://127\.0\.0\.1:(\d+)/', self.started)
         if not match:

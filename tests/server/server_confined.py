@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 from recorded import Recorded, read
-from served import Reply, Server, directory, eventually, read_all, run, same, test, write
+from served import SLOW, Reply, Server, directory, eventually, read_all, run, same, test, write
 
 BOTH = ('--landlock', 'yes', '--seccomp', 'yes')
 
@@ -162,6 +162,25 @@ def everything_still_works(backend):
         check_writing(server)
         check_records(server, log)
     assert not os.path.exists(os.path.join(root, 'socket')), 'its socket is to be removed at the end'
+
+
+@test
+def its_manager_is_told(backend):
+    """When it is ready no socket can be made any more, and those with abstract names are out of reach."""
+    root = directory()
+    write(os.path.join(root, 'a.txt'), b'hello\n')
+    path = os.path.join(root, 'notify')
+    for shown, name in ((path, path), ('@' + path, '\0' + path)):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(name)
+            manager.settimeout(20 * SLOW)
+            os.environ['NOTIFY_SOCKET'] = shown
+            try:
+                with Server(root, backend, '--seccomp', 'yes') as server:
+                    same(manager.recv(100), b'READY=1')
+                    same(server.get('/a.txt').body, b'hello\n')
+            finally:
+                del os.environ['NOTIFY_SOCKET']
 
 
 if __name__ == '__main__':

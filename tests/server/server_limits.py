@@ -14,6 +14,8 @@ import time
 from limited import ASK, BIG, LAST, ask, connect, limited
 from served import SLOW, Reply, directory, eventually, has_ipv6, read_all, run, same, test, write
 
+LONG = bool(os.environ.get('TEST_LONG'))
+
 
 def is_let_in(server, **options):
     client = connect(server, **options)
@@ -78,7 +80,7 @@ def places_come_back(backend):
                   b'Content-Length: 5\r\n\r\n1', b'PUT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n1',
                   b'PUT /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n1')
     with limited(backend, 'ConnectionsPerAddress=10') as server:
-        for _ in range(10):
+        for _ in range(4000 if LONG else 10):
             for beginning in beginnings:
                 for how in ('reset', 'half', 'close'):
                     with connect(server) as client:

@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 
-from served import ERRAND, SLOW, directory, eventually, read_all, run, same, test, write
+from served import CONFINED, ERRAND, SLOW, directory, eventually, read_all, run, same, test, without_leaks, write
 
 LONG = bool(os.environ.get('TEST_LONG'))
 MEBIBYTE = 1 << 20
@@ -30,14 +30,15 @@ def configuration(backend, root, listen='127.0.0.1:0', more=''):
 class Service:
     """errand serve -c FILE, as a service: the supervisor is self.process. Leaving the block stops it."""
 
-    def __init__(self, root, text, program=ERRAND, prefix=(), quiet=True, **options):
+    def __init__(self, root, text, program=ERRAND, prefix=(), quiet=True, env=os.environ, **options):
         self.file = os.path.join(root, 'errand.conf')
         self.messages = os.path.join(root, 'messages')
         self.quiet = quiet
         write(self.file, text.encode())
         with open(self.messages, 'wb') as messages:
-            self.process = subprocess.Popen([*prefix, program, 'serve', '-c', self.file], stdin=subprocess.DEVNULL,
-                                            stdout=messages, stderr=messages, **options)
+            command = [*prefix, program, 'serve', '-c', self.file, *CONFINED]
+            self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
+                                            env=without_leaks(command, env), **options)
         try:
             eventually(lambda: 'backend ' in self.said() or self.process.poll() is not None)
             assert self.process.poll() is None, self.said()

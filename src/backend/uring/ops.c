@@ -239,6 +239,16 @@ static bool poll_goes_on(struct uring *uring, struct op *op)
     return op->result == 0;
 }
 
+/* See ACCEPT_LEAVES_NOBODY. If the socket blocks, another could take him away, and we would wait for the next. */
+static void take_whoever_came(struct op *op)
+{
+    if (!(fcntl(op->socket, F_GETFL) & O_NONBLOCK))
+        return;
+    int fd = accept4(op->socket, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd >= 0)
+        op->result = fd;
+}
+
 static struct op *took(struct uring *uring, const struct io_uring_cqe *cqe)
 {
     if (cqe->user_data == USER_DATA_NOBODY)
@@ -256,6 +266,8 @@ static struct op *took(struct uring *uring, const struct io_uring_cqe *cqe)
     if (part != PART_WHOLE && part != PART_WRITABLE)
         return took_part(uring, op, part, cqe->res);
     op->result = cqe->res;
+    if (op->kind == OP_ACCEPT && op->result == -ECANCELED && (op->flags & ACCEPT_LEAVES_NOBODY))
+        take_whoever_came(op);
     if (op->kind == OP_SEND && part == PART_WHOLE && send_waits(uring, op))
         return NULL;
     if ((op->kind == OP_POLL || part == PART_WRITABLE) && poll_goes_on(uring, op))
