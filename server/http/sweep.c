@@ -194,8 +194,12 @@ static void next(struct sweep *sweep)
 
 void sweep_begin(struct worker *worker, struct remover *remover)
 {
+    const struct sites *sites = &worker->server->sites;
+    bool any = false;
+    for (unsigned i = 0; i < sites->count; i++)
+        any = any || config_is_writable(sites->list[i].config);
     struct timespec now;
-    struct sweep *sweep = calloc(1, sizeof *sweep);
+    struct sweep *sweep = any ? calloc(1, sizeof *sweep) : NULL;
     errand_chain *chain;
     if (sweep == NULL || errand_chain_new(worker->queue, &chain) != 0) {
         free(sweep);
