@@ -91,17 +91,28 @@ static bool has_socket(const struct listeners *listeners, int socket)
     return false;
 }
 
+static void close_one(struct listener *listener, const struct listeners *kept)
+{
+    if (listener->count == 0 || !has_socket(kept, listener->sockets[0]))
+        listener_forget(listener); /* while it is still listened on: afterwards the file may be another's */
+    for (unsigned i = 0; i < listener->count; i++)
+        if (listener->sockets[i] >= 0 && !has_socket(kept, listener->sockets[i]))
+            close(listener->sockets[i]);
+    listener->count = 0;
+}
+
 void listeners_close(struct listeners *listeners, const struct listeners *kept)
 {
-    for (unsigned n = 0; n < listeners->count; n++) {
-        struct listener *listener = &listeners->list[n];
-        if (listener->count == 0 || !has_socket(kept, listener->sockets[0]))
-            listener_forget(listener); /* while it is still listened on: afterwards the file may be another's */
-        for (unsigned i = 0; i < listener->count; i++)
-            if (listener->sockets[i] >= 0 && !has_socket(kept, listener->sockets[i]))
-                close(listener->sockets[i]);
-    }
+    for (unsigned n = 0; n < listeners->count; n++)
+        close_one(&listeners->list[n], kept);
     listeners_free(listeners);
+}
+
+void listeners_close_service(struct listeners *listeners)
+{
+    for (unsigned n = 0; n < listeners->count; n++)
+        if (!listeners->list[n].status)
+            close_one(&listeners->list[n], NULL);
 }
 
 void listeners_free(struct listeners *listeners)

@@ -39,6 +39,9 @@ bool listeners_open(struct listeners *listeners, const struct config *config, un
  * frees the list. */
 void listeners_close(struct listeners *listeners, const struct listeners *kept);
 
+/* Closes the service's, so that nobody waits there in vain, and leaves the status's. */
+void listeners_close_service(struct listeners *listeners);
+
 /* Frees the list alone. */
 void listeners_free(struct listeners *listeners);
 

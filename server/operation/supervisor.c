@@ -34,7 +34,8 @@ struct supervisor {
     struct processes processes;
     struct setup now, next;                   /* next: of the process that is starting */
     enum { NOTHING, RELOAD, UPGRADE } wanted; /* when what is starting has started */
-    unsigned ending;                          /* how often it was asked to */
+    bool ends;
+    unsigned stops; /* how often it was told to stop */
     int code;
 };
 
@@ -111,7 +112,7 @@ static void retry_soon(struct supervisor *supervisor)
 /* The same again: the one that served has ended. */
 static void restart(struct supervisor *supervisor)
 {
-    if (supervisor->ending == 0 && processes_find(&supervisor->processes, PROCESS_STARTING) == NULL &&
+    if (!supervisor->ends && processes_find(&supervisor->processes, PROCESS_STARTING) == NULL &&
         !start(supervisor, &supervisor->now))
         retry_soon(supervisor);
 }
@@ -121,9 +122,9 @@ static void give_up_next(struct supervisor *supervisor)
 {
     setup_close(&supervisor->next, &supervisor->now);
     if (supervisor->now.config < 0) {
-        supervisor->ending = 1;
+        supervisor->ends = true;
         supervisor->code = 1;
-    } else if (supervisor->ending == 0) {
+    } else if (!supervisor->ends) {
         log_error("the reload failed; what was served before is served on");
         tell_manager("READY=1\nSTATUS=the last reload failed");
         if (processes_find(&supervisor->processes, PROCESS_SERVING) == NULL)
@@ -170,7 +171,7 @@ static void upgrade(struct supervisor *supervisor)
 static void do_wanted(struct supervisor *supervisor)
 {
     int wanted = (int)supervisor->wanted;
-    if (wanted == NOTHING || supervisor->ending > 0 || processes_find(&supervisor->processes, PROCESS_STARTING) ||
+    if (wanted == NOTHING || supervisor->ends || processes_find(&supervisor->processes, PROCESS_STARTING) ||
         processes_find(&supervisor->processes, PROCESS_TESTING))
         return;
     supervisor->wanted = NOTHING;
@@ -182,23 +183,35 @@ static void do_wanted(struct supervisor *supervisor)
 
 /* ------------------------------------------------------------------------------------------ events */
 
+/* Nobody is to wait in a backlog from which nobody will accept; and another server may listen there at once. Who asks
+ * for the status is told that the service stops; one that drains accepts nobody there either. */
+static void begin_to_end(struct supervisor *supervisor, int number)
+{
+    if (!supervisor->ends)
+        tell_manager("STOPPING=1");
+    supervisor->ends = true;
+    listeners_close(&supervisor->next.listeners, &supervisor->now.listeners);
+    if (number == SIGQUIT)
+        listeners_close(&supervisor->now.listeners, NULL);
+    else
+        listeners_close_service(&supervisor->now.listeners);
+}
+
 static void on_signal(struct supervisor *supervisor, int number)
 {
     static const int stronger[] = {SIGTERM, SIGTERM, SIGKILL};
     struct processes *processes = &supervisor->processes;
     switch (number) {
-    case SIGHUP: supervisor->wanted = supervisor->wanted == UPGRADE ? UPGRADE : RELOAD; break;
-    case SIGUSR2: supervisor->wanted = UPGRADE; break;
-    case SIGUSR1: processes_signal(processes, SIGUSR1); break;
-    case SIGQUIT:
-        supervisor->ending += supervisor->ending == 0;
-        processes_signal(processes, SIGQUIT);
-        break;
-    default:
-        tell_manager("STOPPING=1");
-        processes_signal(processes, stronger[supervisor->ending < 2 ? supervisor->ending : 2]);
-        supervisor->ending++;
+    case SIGHUP: supervisor->wanted = supervisor->wanted == UPGRADE ? UPGRADE : RELOAD; return;
+    case SIGUSR2: supervisor->wanted = UPGRADE; return;
+    case SIGUSR1: processes_signal(processes, SIGUSR1); return;
+    default: break;
     }
+    begin_to_end(supervisor, number);
+    if (number == SIGQUIT)
+        processes_signal(processes, SIGQUIT);
+    else
+        processes_signal(processes, stronger[supervisor->stops < 2 ? supervisor->stops++ : 2]);
 }
 
 static void on_ready(struct supervisor *supervisor, struct process *process)
@@ -223,7 +236,7 @@ static void on_ready(struct supervisor *supervisor, struct process *process)
 /* It was asked neither to end nor to drain. */
 static void on_lost(struct supervisor *supervisor, int64_t lived_ns)
 {
-    if (supervisor->ending > 0)
+    if (supervisor->ends)
         return;
     if (lived_ns > RETRY_NS)
         restart(supervisor);
@@ -239,7 +252,7 @@ static void on_end(struct supervisor *supervisor, struct process *process, int s
     if (!good && role != PROCESS_TESTING)
         process_explain(process, status);
     process_forget(&supervisor->processes, process);
-    if (!good && role != PROCESS_DRAINING && supervisor->ending > 0)
+    if (!good && role != PROCESS_DRAINING && supervisor->ends)
         supervisor->code = 1;
     switch (role) {
     case PROCESS_STARTING:
@@ -315,7 +328,7 @@ static void run(struct supervisor *supervisor)
     supervisor->wanted = RELOAD;
     for (;;) {
         do_wanted(supervisor);
-        if (supervisor->ending > 0 && supervisor->processes.first == NULL)
+        if (supervisor->ends && supervisor->processes.first == NULL)
             return;
         struct errand_event events[EVENTS];
         int count = errand_queue_wait(supervisor->queue, events, EVENTS, ERRAND_FOREVER);

@@ -113,7 +113,7 @@ static void answer(struct status_connection *status, const struct http_request *
         put_figures(reply, connection, only_head, "text/plain; version=0.0.4; charset=utf-8", figures_prometheus);
     else if (is_path(target, length, "/status.json"))
         put_figures(reply, connection, only_head, "application/json", figures_json);
-    else if (is_path(target, length, "/health") && connection->endpoint->worker->phase != WORKER_SERVES)
+    else if (is_path(target, length, "/health") && connection->endpoint->worker->phase == WORKER_STOPS)
         put_text(reply, "503 Service Unavailable", "", "stopping\n", only_head);
     else if (is_path(target, length, "/health"))
         put_text(reply, "200 OK", "", "ok\n", only_head);
