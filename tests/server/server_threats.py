@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What has hurt other servers: paths that change underfoot, files that are cut while they are sent, clients that leave
-in the middle of everything, ranges without end. TEST_LONG=1 does as many as tests/THREATS.md says.
+in the middle of everything, ranges without end. TEST_LONG=1 does as many as tests/PROOFS.md says.
 """
 import ctypes
 import os
