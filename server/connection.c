@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { DRAIN_MAX = 1 << 20 }; /* bytes that a client may still send after a reply that ends the connection */
+enum { DRAIN_MAX = 8 << 20 }; /* bytes that a client may still send after a reply that ends the connection */
 
 static struct worker *worker_of(const struct connection *connection)
 {

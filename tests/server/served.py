@@ -153,9 +153,12 @@ class Server:
     def say(self, data, end=True):
         """Sends raw bytes on a new connection; returns everything that comes until the server closes."""
         with self.connect() as client:
-            client.sendall(data)
-            if end:
-                client.shutdown(socket.SHUT_WR)
+            try:
+                client.sendall(data)
+                if end:
+                    client.shutdown(socket.SHUT_WR)
+            except (BrokenPipeError, ConnectionResetError):
+                pass  # the answer came before everything was said, and it counts
             return read_all(client)
 
     def status(self, data):
