@@ -278,23 +278,12 @@ static void discard(struct pool *pool, struct file_run *run)
         buffer_return(pool->buffers, granted);
 }
 
-/* The one whose bytes go into a buffer that the run is to get; NULL: there is none. */
-static struct run_call *call_to_fill(struct file_run *run)
-{
-    for (unsigned i = 0; run->wants_buffer && i < run->count; i++)
-        if (run->calls[i].kind == ERRAND_STEP_READ || run->calls[i].kind == ERRAND_STEP_LIST)
-            return &run->calls[i];
-    return NULL;
-}
-
 void pool_submit(struct pool *pool, struct file_run *run)
 {
     struct wakes wakes = {0};
-    struct run_call *call = call_to_fill(run);
     pthread_mutex_lock(&pool->lock);
     join_exited(pool);
-    if (call && pool->buffers)
-        buffer_lend(pool->buffers, run->lead + (size_t)call->length);
+    run_lend_buffer(run, pool->buffers);
     if (!run->op)
         pool->stuck++;
     enqueue(pool, run);
@@ -412,31 +401,13 @@ static struct lane *wait_for_lane(struct worker *worker)
     return lane;
 }
 
-/* The run's turn has come: now it gets a buffer, and ends early if that holds less than was asked for. */
-static void grant_buffer(struct pool *pool, struct file_run *run)
-{
-    struct run_call *call = run->buffer_size ? NULL : call_to_fill(run);
-    if (!call)
-        return;
-    run->buffer_size = BUFFER_SMALL;
-    if (pool->buffers) {
-        run->buffer_size = buffer_grant(pool->buffers, run->lead + (size_t)call->length);
-        run->buffer = buffer_lent(pool->buffers, run->buffer_size);
-    }
-    if ((size_t)call->length <= run->buffer_size - run->lead)
-        return;
-    call->length = (int64_t)(run->buffer_size - run->lead);
-    call->fits = false;
-    run->count = (uint8_t)(call - run->calls + 1);
-}
-
 /* Performs one run. Called, and returns, with the lock held. */
 static void perform(struct pool *pool, struct lane *lane, struct wakes *wakes)
 {
     struct file_run *run = container_of(list_take(&lane->waiting), struct file_run, node);
     run->state = RUN_RUNNING;
     run_begin(run);
-    grant_buffer(pool, run);
+    run_grant_buffer(run, pool->buffers);
     lane->count--;
     lane->active++;
     pool->waiting--;
