@@ -244,13 +244,13 @@ static void call_worker(struct pool *pool, struct wakes *wakes)
 static void unlock(struct pool *pool, struct wakes *wakes)
 {
     pthread_mutex_unlock(&pool->lock);
-    if (wakes->worker)
-        pthread_cond_signal(&wakes->worker->call);
     if (wakes->queue && atomic_exchange(&pool->sleeping, false)) {
         uint64_t one = 1;
         ssize_t ignored = write(pool->event_fd, &one, sizeof one);
         (void)ignored;
     }
+    if (wakes->worker)
+        pthread_cond_signal(&wakes->worker->call);
     *wakes = (struct wakes){0};
 }
 
