@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "base/buffer.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
 struct buffer_spare {
@@ -10,6 +11,30 @@ struct buffer_spare {
 static int class_of(size_t size)
 {
     return size <= BUFFER_SMALL ? 0 : size <= BUFFER_MIDDLE ? 1 : 2;
+}
+
+static bool may_keep(uint32_t spares, size_t size)
+{
+    return (spares + 1) * size <= BUFFER_SPARE_BYTES;
+}
+
+static void push(struct buffer_spare **list, uint32_t *count, void *buffer)
+{
+    struct buffer_spare *spare = buffer;
+    spare->next = *list;
+    *list = spare;
+    ++*count;
+}
+
+/* NULL: it is empty. */
+static void *pop(struct buffer_spare **list, uint32_t *count)
+{
+    struct buffer_spare *spare = *list;
+    if (!spare)
+        return NULL;
+    *list = spare->next;
+    --*count;
+    return spare;
 }
 
 size_t buffer_grant(struct buffer_pool *pool, size_t length)
@@ -32,14 +57,8 @@ void buffer_return(struct buffer_pool *pool, size_t size)
 void *buffer_take(struct buffer_pool *pool, size_t size)
 {
     int class = class_of(size);
-    struct buffer_spare *spare = pool->spare[class];
-    if (spare) {
-        pool->spare[class] = spare->next;
-        pool->spares[class]--;
-        return spare;
-    }
-    void *buffer = malloc(size);
-    if (!buffer)
+    void *buffer = pop(&pool->spare[class], &pool->spares[class]);
+    if (!buffer && !(buffer = malloc(size)))
         buffer_return(pool, size);
     return buffer;
 }
@@ -48,24 +67,33 @@ void buffer_free(struct buffer_pool *pool, void *buffer, size_t size)
 {
     int class = class_of(size);
     buffer_return(pool, size);
-    if ((pool->spares[class] + 1) * size > BUFFER_SPARE_BYTES) {
+    if (may_keep(pool->spares[class], size))
+        push(&pool->spare[class], &pool->spares[class], buffer);
+    else
         free(buffer);
-        return;
-    }
-    struct buffer_spare *spare = buffer;
-    spare->next = pool->spare[class];
-    pool->spare[class] = spare;
-    pool->spares[class]++;
+}
+
+void buffer_lend(struct buffer_pool *pool, size_t length)
+{
+    static const size_t sizes[BUFFER_CLASSES] = {BUFFER_SMALL, BUFFER_MIDDLE, BUFFER_LARGE};
+    int class = class_of(length);
+    if (pool->spare[class] && may_keep(pool->lents[class], sizes[class]))
+        push(&pool->lent[class], &pool->lents[class], pop(&pool->spare[class], &pool->spares[class]));
+}
+
+void *buffer_lent(struct buffer_pool *pool, size_t size)
+{
+    int class = class_of(size);
+    return pop(&pool->lent[class], &pool->lents[class]);
 }
 
 void buffer_trim(struct buffer_pool *pool)
 {
     for (int class = 0; class < BUFFER_CLASSES; class ++) {
-        while (pool->spare[class]) {
-            struct buffer_spare *spare = pool->spare[class];
-            pool->spare[class] = spare->next;
-            free(spare);
-        }
-        pool->spares[class] = 0;
+        void *buffer;
+        while ((buffer = pop(&pool->spare[class], &pool->spares[class])))
+            free(buffer);
+        while ((buffer = pop(&pool->lent[class], &pool->lents[class])))
+            free(buffer);
     }
 }

@@ -24,6 +24,8 @@ struct buffer_pool {
     uint64_t limit;
     struct buffer_spare *spare[BUFFER_CLASSES];
     uint32_t spares[BUFFER_CLASSES];
+    struct buffer_spare *lent[BUFFER_CLASSES]; /* to workers, under their lock */
+    uint32_t lents[BUFFER_CLASSES];
 };
 
 /* The size of the buffer that length bytes get now: it is counted as used. On any thread. */
@@ -37,6 +39,12 @@ void *buffer_take(struct buffer_pool *pool, size_t size);
 
 /* On the queue's thread. */
 void buffer_free(struct buffer_pool *pool, void *buffer, size_t size);
+
+/* Buffers of workers come back through the queue's thread. It lends them its spares, with each run that will want one:
+ * fresh memory would cost page faults each time. Both under one lock of the caller's; buffer_lent(): on any thread, for
+ * a grant; NULL: none of that size was lent, allocate one. */
+void buffer_lend(struct buffer_pool *pool, size_t length);
+void *buffer_lent(struct buffer_pool *pool, size_t size);
 
 /* Gives the spares back to the system. */
 void buffer_trim(struct buffer_pool *pool);

@@ -53,7 +53,7 @@ static int64_t close_file(struct file_run *run, const struct run_call *call, int
     return fault < 0 ? fault : result;
 }
 
-/* O_DIRECT wants aligned memory, which the queue's thread does not take: it cost 4 MB with 10,000 connections. */
+/* O_DIRECT wants aligned memory, which nobody takes beforehand: it cost 4 MB with 10,000 connections. */
 static bool align_buffer(struct file_run *run)
 {
     if ((uintptr_t)run->buffer % BUFFER_ALIGNMENT == 0)
@@ -67,11 +67,16 @@ static bool align_buffer(struct file_run *run)
     return true;
 }
 
+static bool has_buffer(struct file_run *run)
+{
+    return run->buffer || (run->buffer = malloc(run->buffer_size));
+}
+
 /* Reads or writes all of the run's piece, as far as the file goes. */
 static int64_t move_bytes(struct file_run *run, const struct run_call *call)
 {
     bool writes = call->kind == ERRAND_STEP_WRITE;
-    if (!writes && !run->buffer && !(run->buffer = aligned_alloc(BUFFER_ALIGNMENT, run->buffer_size)))
+    if (!has_buffer(run))
         return -ENOMEM;
     char *buffer = (char *)run->buffer + run->lead;
     int fd = run->files[call->file].fd;
@@ -92,7 +97,7 @@ static int64_t move_bytes(struct file_run *run, const struct run_call *call)
             break;
         if (n > 0)
             run->moved += (size_t)n;
-        else if (errno == EINVAL && writes && align_buffer(run))
+        else if (errno == EINVAL && align_buffer(run))
             buffer = (char *)run->buffer + run->lead;
         else if (errno == EINVAL && !writes && run->moved % 512 != 0)
             break; /* O_DIRECT: behind the end of the file, which came where no sector ends */
@@ -110,7 +115,7 @@ static int64_t move_bytes(struct file_run *run, const struct run_call *call)
 
 static int64_t list_directory(struct file_run *run, const struct run_call *call)
 {
-    if (!run->buffer && !(run->buffer = aligned_alloc(BUFFER_ALIGNMENT, run->buffer_size)))
+    if (!has_buffer(run))
         return -ENOMEM;
     if (call->whole)
         lseek(run->files[call->file].fd, 0, SEEK_SET); /* what is no directory the next call says */

@@ -25,23 +25,32 @@ struct lane {
 };
 
 struct worker {
-    struct list node; /* in pool.exited when it has ended and is to be joined */
+    struct list node; /* in pool.idle; in pool.exited when it has ended and is to be joined; in pool.spare then */
     struct pool *pool;
     pthread_t thread;
+    pthread_cond_t call;
+};
+
+/* Whom to wake as soon as the lock is free: see unlock(). */
+struct wakes {
+    struct worker *worker;
+    bool queue; /* if it sleeps */
 };
 
 struct pool {
     pthread_mutex_t lock;
-    pthread_cond_t work, ended;
+    pthread_cond_t ended;
     struct lane lanes[LANES];
     struct list unserved; /* lanes with runs and no worker: they come first, and may exceed the pool's bound */
     struct list ready;    /* lanes with runs that have a worker and may have another, within the pool's bound */
     struct list done;     /* runs */
+    struct list idle;     /* workers, the last to have had work first: what it touches is still cached */
     struct list exited;   /* workers */
+    struct list spare;    /* of no thread now, but it may be signalled still, without the lock */
     uint32_t workers_limit, lane_limit;
-    uint32_t threads, idle;
+    uint32_t threads;
     uint32_t takeable, unserved_count; /* of all lanes */
-    uint32_t wakes, starting;          /* workers that were signalled, or started, and have not come round yet */
+    uint32_t coming;                   /* workers that were called, or started, and have not come round yet */
     uint32_t waiting, running, stuck;
     struct buffer_pool *buffers; /* NULL when the queue is gone */
     bool closing, orphaned;      /* orphaned: the last worker frees the pool */
@@ -53,10 +62,24 @@ struct pool {
 
 static void *work(void *argument);
 
+static void init_condition(pthread_cond_t *condition)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
 static void pool_free(struct pool *pool)
 {
+    struct list *node;
+    while ((node = list_take(&pool->spare))) {
+        struct worker *worker = container_of(node, struct worker, node);
+        pthread_cond_destroy(&worker->call);
+        free(worker);
+    }
     pthread_mutex_destroy(&pool->lock);
-    pthread_cond_destroy(&pool->work);
     pthread_cond_destroy(&pool->ended);
     close(pool->event_fd);
     mounts_close(&pool->mounts);
@@ -79,17 +102,14 @@ int pool_open(struct pool **out, uint32_t workers, uint32_t lane_workers, struct
     pthread_mutexattr_settype(&adaptive, PTHREAD_MUTEX_ADAPTIVE_NP);
     pthread_mutex_init(&pool->lock, &adaptive);
     pthread_mutexattr_destroy(&adaptive);
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&pool->work, &monotonic);
-    pthread_cond_init(&pool->ended, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    init_condition(&pool->ended);
     mounts_open(&pool->mounts);
     list_init(&pool->unserved);
     list_init(&pool->ready);
     list_init(&pool->done);
+    list_init(&pool->idle);
     list_init(&pool->exited);
+    list_init(&pool->spare);
     for (int i = 0; i < LANES; i++)
         list_init(&pool->lanes[i].waiting);
     pool->workers_limit = workers;
@@ -141,17 +161,29 @@ static void join_exited(struct pool *pool)
     while ((node = list_take(&pool->exited))) {
         struct worker *worker = container_of(node, struct worker, node);
         pthread_join(worker->thread, NULL);
-        free(worker);
+        list_append(&pool->spare, node);
     }
 }
 
-/* The new thread inherits a mask that blocks every signal: signals are the program's, and so is SIGPIPE. */
-static int start_worker(struct pool *pool)
+static struct worker *new_worker(struct pool *pool)
 {
+    struct list *node = list_take(&pool->spare);
+    if (node)
+        return container_of(node, struct worker, node);
     struct worker *worker = calloc(1, sizeof *worker);
     if (!worker)
-        return -ENOMEM;
+        return NULL;
     worker->pool = pool;
+    init_condition(&worker->call);
+    return worker;
+}
+
+/* The new thread inherits a mask that blocks every signal: signals are the program's, and so is SIGPIPE. */
+static void start_worker(struct pool *pool)
+{
+    struct worker *worker = new_worker(pool);
+    if (!worker)
+        return;
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -161,12 +193,12 @@ static int start_worker(struct pool *pool)
     int error = pthread_create(&worker->thread, &attributes, work, worker);
     pthread_attr_destroy(&attributes);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (error) {
-        free(worker);
-        return -error;
+    if (error) { /* a worker that becomes free takes the run */
+        list_append(&pool->spare, &worker->node);
+        return;
     }
     pool->threads++;
-    return 0;
+    pool->coming++;
 }
 
 static void enqueue(struct pool *pool, struct file_run *run)
@@ -180,33 +212,46 @@ static void enqueue(struct pool *pool, struct file_run *run)
     update_ready(pool, lane);
 }
 
-static void hand_back(struct pool *pool, struct file_run *run)
+static void hand_back(struct pool *pool, struct file_run *run, struct wakes *wakes)
 {
     run->state = RUN_DONE;
     list_append(&pool->done, &run->node);
     atomic_fetch_add(&pool->done_count, 1);
-    if (run->unhurried && run->waits->count >= UNHURRIED_WAITING)
-        return; /* there will be others, from this lane, before it is empty */
-    if (atomic_exchange(&pool->sleeping, false)) {
+    if (!run->unhurried || run->waits->count < UNHURRIED_WAITING) /* else there will be others, from this lane */
+        wakes->queue = true;
+}
+
+/*
+ * Sees to it that what may begin is taken. One worker on his way is enough: when he has taken a run, and so before he
+ * may wait for its device, he sees to the next. So a thread that submits many runs wakes one worker, and workers that
+ * find nothing are not woken while those at work keep up.
+ */
+static void call_worker(struct pool *pool, struct wakes *wakes)
+{
+    bool beyond = pool->running >= pool->workers_limit;
+    if (pool->coming > 0 || (beyond ? pool->unserved_count : pool->takeable) == 0)
+        return;
+    struct list *node = list_take(&pool->idle);
+    if (node) {
+        wakes->worker = container_of(node, struct worker, node);
+        pool->coming++;
+    } else {
+        start_worker(pool);
+    }
+}
+
+/* Wakes whom to wake when they can have the lock: on the same CPU they would run at once, and into it. */
+static void unlock(struct pool *pool, struct wakes *wakes)
+{
+    pthread_mutex_unlock(&pool->lock);
+    if (wakes->queue && atomic_exchange(&pool->sleeping, false)) {
         uint64_t one = 1;
         ssize_t ignored = write(pool->event_fd, &one, sizeof one);
         (void)ignored;
     }
-}
-
-/* Sees to it that runs that may begin are taken: by who is on his way, an idle worker, or a new one. */
-static void call_worker(struct pool *pool)
-{
-    uint32_t coming = pool->wakes + pool->starting;
-    bool beyond = pool->running + coming >= pool->workers_limit;
-    if ((beyond ? pool->unserved_count : pool->takeable) <= coming)
-        return;
-    if (pool->idle > pool->wakes) {
-        pool->wakes++;
-        pthread_cond_signal(&pool->work);
-    } else if (start_worker(pool) == 0) {
-        pool->starting++;
-    } /* else a worker that becomes free takes the run */
+    if (wakes->worker)
+        pthread_cond_signal(&wakes->worker->call);
+    *wakes = (struct wakes){0};
 }
 
 /* Takes a waiting run out of its lane. */
@@ -235,21 +280,23 @@ static void discard(struct pool *pool, struct file_run *run)
 
 void pool_submit(struct pool *pool, struct file_run *run)
 {
+    struct wakes wakes = {0};
     pthread_mutex_lock(&pool->lock);
     join_exited(pool);
+    run_lend_buffer(run, pool->buffers);
     if (!run->op)
         pool->stuck++;
     enqueue(pool, run);
-    call_worker(pool);
+    call_worker(pool, &wakes);
     if (pool->threads == 0) { /* not one thread can be had: the run fails rather than wait for ever */
         dequeue(pool, run);
         run->error = -EAGAIN;
         if (run->op)
-            hand_back(pool, run);
+            hand_back(pool, run, &wakes);
         else
             discard(pool, run);
     }
-    pthread_mutex_unlock(&pool->lock);
+    unlock(pool, &wakes);
 }
 
 enum pool_recall pool_recall(struct pool *pool, struct file_run *run, unsigned *step)
@@ -336,61 +383,46 @@ static struct lane *next_lane(struct pool *pool)
     return lanes && !list_is_empty(lanes) ? container_of(lanes->next, struct lane, ready) : NULL;
 }
 
-/* Waits for a lane. Returns NULL when there has been none for a while, or the pool is closing. */
-static struct lane *wait_for_lane(struct pool *pool)
+/* Returns NULL when there has been none for a while, or the pool is closing. */
+static struct lane *wait_for_lane(struct worker *worker)
 {
+    struct pool *pool = worker->pool;
     struct timespec until = time_from_now(IDLE_SECONDS * INT64_C(1000000000));
     struct lane *lane;
     bool late = false;
     while (!(lane = next_lane(pool)) && !pool->closing && !late) {
-        pool->idle++;
-        late = pthread_cond_timedwait(&pool->work, &pool->lock, &until) == ETIMEDOUT;
-        pool->idle--;
-        if (pool->wakes > 0)
-            pool->wakes--;
+        list_prepend(&pool->idle, &worker->node);
+        late = pthread_cond_timedwait(&worker->call, &pool->lock, &until) == ETIMEDOUT;
+        if (list_is_linked(&worker->node))
+            list_remove(&worker->node);
+        else
+            pool->coming--;
     }
-    return lane ? lane : next_lane(pool);
-}
-
-/* The run's turn has come: now it gets a buffer, and ends early if that holds less than was asked for. */
-static void grant_buffer(struct pool *pool, struct file_run *run)
-{
-    if (!run->wants_buffer || run->buffer_size)
-        return;
-    for (unsigned i = 0; i < run->count; i++) {
-        struct run_call *call = &run->calls[i];
-        if (call->kind != ERRAND_STEP_READ && call->kind != ERRAND_STEP_LIST)
-            continue;
-        run->buffer_size = pool->buffers ? buffer_grant(pool->buffers, run->lead + (size_t)call->length) : BUFFER_SMALL;
-        if ((size_t)call->length <= run->buffer_size - run->lead)
-            return;
-        call->length = (int64_t)(run->buffer_size - run->lead);
-        call->fits = false;
-        run->count = (uint8_t)(i + 1);
-    }
+    return lane;
 }
 
 /* Performs one run. Called, and returns, with the lock held. */
-static void perform(struct pool *pool, struct lane *lane, struct file_run *run)
+static void perform(struct pool *pool, struct lane *lane, struct wakes *wakes)
 {
+    struct file_run *run = container_of(list_take(&lane->waiting), struct file_run, node);
     run->state = RUN_RUNNING;
     run_begin(run);
-    grant_buffer(pool, run);
+    run_grant_buffer(run, pool->buffers);
+    lane->count--;
     lane->active++;
     pool->waiting--;
     pool->running++;
     update_ready(pool, lane);
-    pthread_mutex_unlock(&pool->lock);
+    call_worker(pool, wakes);
+    unlock(pool, wakes);
     bool crosses = run_perform(run, &pool->mounts);
     pthread_mutex_lock(&pool->lock);
-    if (!run->op) {
+    if (!run->op)
         discard(pool, run);
-    } else if (crosses) {
+    else if (crosses)
         enqueue(pool, run);
-        call_worker(pool);
-    } else {
-        hand_back(pool, run);
-    }
+    else
+        hand_back(pool, run, wakes);
     lane->active--;
     pool->running--;
     update_ready(pool, lane);
@@ -401,12 +433,15 @@ static void *work(void *argument)
     struct worker *worker = argument;
     struct pool *pool = worker->pool;
     pthread_mutex_lock(&pool->lock);
-    pool->starting--;
+    pool->coming--;
+    struct wakes wakes = {0};
     struct lane *lane;
-    while ((lane = wait_for_lane(pool))) {
-        struct file_run *run = container_of(list_take(&lane->waiting), struct file_run, node);
-        lane->count--;
-        perform(pool, lane, run);
+    while ((lane = wait_for_lane(worker))) {
+        do
+            perform(pool, lane, &wakes);
+        while ((lane = next_lane(pool)));
+        unlock(pool, &wakes);
+        pthread_mutex_lock(&pool->lock);
     }
     pool->threads--;
     list_append(&pool->exited, &worker->node);
@@ -418,8 +453,8 @@ static void *work(void *argument)
         return NULL;
     }
     list_remove(&worker->node);
+    list_append(&pool->spare, &worker->node);
     pthread_detach(worker->thread);
-    free(worker);
     pthread_mutex_unlock(&pool->lock);
     if (last)
         pool_free(pool);
@@ -431,7 +466,8 @@ uint32_t pool_close(struct pool *pool, int64_t grace_ns)
     struct timespec until = time_from_now(grace_ns);
     pthread_mutex_lock(&pool->lock);
     pool->closing = true;
-    pthread_cond_broadcast(&pool->work);
+    for (struct list *node = pool->idle.next; node != &pool->idle; node = node->next)
+        pthread_cond_signal(&container_of(node, struct worker, node)->call);
     while (pool->threads > 0) {
         if (pool->running + pool->waiting == 0)
             pthread_cond_wait(&pool->ended, &pool->lock); /* they hold nothing that could hang */

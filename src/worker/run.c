@@ -35,6 +35,40 @@ void run_begin(struct file_run *run)
             run->places[i].dir_fd = duplicate(run->places[i].dir_fd);
 }
 
+/* The call whose bytes go into a buffer that the run is to get; NULL: there is none, or it has it. */
+static struct run_call *call_to_fill(struct file_run *run)
+{
+    if (run->wants_buffer && !run->buffer_size)
+        for (struct run_call *call = run->calls; call < run->calls + run->count; call++)
+            if (call->kind == ERRAND_STEP_READ || call->kind == ERRAND_STEP_LIST)
+                return call;
+    return NULL;
+}
+
+void run_lend_buffer(struct file_run *run, struct buffer_pool *buffers)
+{
+    const struct run_call *call = call_to_fill(run);
+    if (call)
+        buffer_lend(buffers, run->lead + (size_t)call->length);
+}
+
+void run_grant_buffer(struct file_run *run, struct buffer_pool *buffers)
+{
+    struct run_call *call = call_to_fill(run);
+    if (!call)
+        return;
+    run->buffer_size = BUFFER_SMALL;
+    if (buffers) {
+        run->buffer_size = buffer_grant(buffers, run->lead + (size_t)call->length);
+        run->buffer = buffer_lent(buffers, run->buffer_size);
+    }
+    if ((size_t)call->length <= run->buffer_size - run->lead)
+        return;
+    call->length = (int64_t)(run->buffer_size - run->lead);
+    call->fits = false;
+    run->count = (uint8_t)(call - run->calls + 1);
+}
+
 void run_drop_places(struct file_run *run)
 {
     for (unsigned i = 0; i < run->place_count; i++) {

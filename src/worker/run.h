@@ -13,6 +13,12 @@
  * not wait. One that cannot be duplicated is a negative errno from then on: the first call that needs it fails. */
 void run_begin(struct file_run *run);
 
+/* Both under the pool's lock. On the queue's thread: the workers are lent a spare buffer if the run will want one. When
+ * its turn has come: it gets one, and ends early if that holds less than was asked for; buffers: NULL when the queue is
+ * gone. */
+void run_lend_buffer(struct file_run *run, struct buffer_pool *buffers);
+void run_grant_buffer(struct file_run *run, struct buffer_pool *buffers);
+
 /* Performs the calls that are left. Returns true: a path leads onto another mount, take the run to that lane. */
 bool run_perform(struct file_run *run, struct mounts *mounts);
 

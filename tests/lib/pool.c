@@ -111,3 +111,75 @@ TEST(more_devices_than_lanes)
     CHECK_INT(pool_close(pool, 5 * ERRAND_SECOND), 0);
     errand_fault = (struct fault){0};
 }
+
+static bool four_run(void *pool)
+{
+    return counts_of(pool).running == 4;
+}
+
+static bool has_done(void *pool)
+{
+    return pool_has_done(pool);
+}
+
+/* One worker is called for many runs; each calls the next before his own run can make him wait, whether threads have to
+ * be started for it or are idle. */
+TEST(hanging_workers_called_the_next)
+{
+    enum { many = 6, limit = 4 };
+    struct buffer_pool buffers = {.limit = MIB};
+    struct op op = {0};
+    struct pool *pool;
+    errand_fault = (struct fault){.hook = take_permit};
+    REQUIRE_INT(pool_open(&pool, 2 * limit, limit, &buffers), 0);
+    for (unsigned again = 0; again < 2; again++) {
+        struct file_run *each;
+        unsigned done = 0;
+        for (unsigned i = 0; i < many; i++)
+            submit_close(pool, &op, 1);
+        CHECK(harness_eventually(four_run, pool, 10000));
+        CHECK_INT(counts_of(pool).waiting, many - limit);
+        if (again == 0)
+            CHECK_INT(counts_of(pool).threads, limit); /* the second time one may not have lain down yet */
+        permit(many);
+        CHECK(harness_eventually(nothing_runs, pool, 10000));
+        for (; (each = pool_take_done(pool)); done++)
+            run_free(each, &buffers);
+        CHECK_INT(done, many);
+    }
+    CHECK_INT(pool_close(pool, 5 * ERRAND_SECOND), 0);
+    errand_fault = (struct fault){0};
+}
+
+/* What a worker reads lies in a buffer that the queue's thread had left, and can go back to it. */
+TEST(spare_buffers_are_lent)
+{
+    struct buffer_pool buffers = {.limit = MIB};
+    struct op op = {0};
+    struct pool *pool;
+    int fd = (int)REQUIRE_CALL(open("/dev/zero", O_RDONLY | O_CLOEXEC));
+    size_t size = buffer_grant(&buffers, 4096);
+    void *spare = buffer_take(&buffers, size);
+    REQUIRE(spare != NULL);
+    buffer_free(&buffers, spare, size);
+    REQUIRE_INT(pool_open(&pool, 4, 2, &buffers), 0);
+    for (unsigned again = 0; again < 3; again++) {
+        struct file_run *run = run_new();
+        REQUIRE(run != NULL);
+        run->files[run->file_count++] = (struct run_file){.fd = fd};
+        run_next_call(run, ERRAND_STEP_READ, 0)->length = 4096;
+        run->count++;
+        run->wants_buffer = true;
+        run->op = &op;
+        pool_submit(pool, run);
+        REQUIRE(harness_eventually(has_done, pool, 10000));
+        CHECK(pool_take_done(pool) == run);
+        CHECK_INT(run->moved, 4096);
+        CHECK(run->buffer == spare);
+        run_free(run, &buffers);
+    }
+    CHECK_INT(buffers.used, 0);
+    CHECK_INT(pool_close(pool, 5 * ERRAND_SECOND), 0);
+    buffer_trim(&buffers);
+    close(fd);
+}
