@@ -60,6 +60,7 @@ void buffer_free(struct buffer_pool *pool, void *buffer, size_t size)
 
 void buffer_trim(struct buffer_pool *pool)
 {
+    pipe_trim(&pool->pipes);
     for (int class = 0; class < BUFFER_CLASSES; class ++) {
         while (pool->spare[class]) {
             struct buffer_spare *spare = pool->spare[class];

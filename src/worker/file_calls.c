@@ -108,6 +108,31 @@ static int64_t move_bytes(struct file_run *run, const struct run_call *call)
     return (int64_t)run->moved;
 }
 
+/* Moves pages of the file into the run's pipe, as many as it holds and the file has. */
+static int64_t fill_pipe(struct file_run *run, struct run_call *call)
+{
+    struct pipe *pipe = run->pipe;
+    int error = pipe_make(pipe);
+    if (error < 0)
+        return error;
+    while (pipe->held < (size_t)call->length && !call->ended) {
+        uint64_t length = (size_t)call->length - pipe->held;
+        int64_t fault = fault_ask(FAULT_CALL + call->kind, &length);
+        off_t at = call->offset + (int64_t)pipe->held;
+        ssize_t n =
+            fault < 0 ? -1 : splice(run->files[call->file].fd, &at, pipe->into, NULL, length, SPLICE_F_NONBLOCK);
+        if (n < 0 && fault >= 0 && errno == EINTR)
+            continue;
+        if (n < 0 && pipe->held == 0)
+            return fault < 0 ? fault : -errno;
+        if (n < 0)
+            break; /* EAGAIN: it is full. The next one is told of anything else */
+        pipe->held += (size_t)n;
+        call->ended = n == 0;
+    }
+    return (int64_t)pipe->held;
+}
+
 static int64_t list_directory(struct file_run *run, const struct run_call *call)
 {
     if (!run->buffer && !(run->buffer = aligned_alloc(BUFFER_ALIGNMENT, run->buffer_size)))
@@ -212,7 +237,8 @@ int64_t run_call(struct file_run *run, struct run_call *call)
     int error = files_error(run, call);
     if (error < 0)
         return error;
-    bool asks_itself = call->kind == ERRAND_STEP_READ || call->kind == ERRAND_STEP_WRITE;
+    bool asks_itself =
+        call->kind == ERRAND_STEP_READ || call->kind == ERRAND_STEP_WRITE || call->kind == ERRAND_STEP_SENDFILE;
     uint64_t length = 1;
     int64_t fault = asks_itself ? 0 : fault_ask(FAULT_CALL + call->kind, &length);
     if (fault < 0 && call->kind != ERRAND_STEP_CLOSE)
@@ -223,6 +249,7 @@ int64_t run_call(struct file_run *run, struct run_call *call)
     case ERRAND_STEP_STAT: return look(fd, call);
     case ERRAND_STEP_READ:
     case ERRAND_STEP_WRITE: return move_bytes(run, call);
+    case ERRAND_STEP_SENDFILE: return fill_pipe(run, call);
     case ERRAND_STEP_CLOSE: return close_file(run, call, fault);
     case ERRAND_STEP_COPY: return run_copy(run, call);
     case ERRAND_STEP_COPY_METADATA: return run_metadata(run, call);
