@@ -19,7 +19,8 @@ struct pipe *pipe_take(struct pipe_pool *pool)
     pipe = malloc(sizeof *pipe);
     if (!pipe)
         return NULL;
-    *pipe = (struct pipe){.from = -1, .into = -1};
+    for (int i = 0; i < PIPE_PARTS; i++)
+        pipe->parts[i] = (struct pipe_part){.from = -1, .into = -1};
     atomic_fetch_add_explicit(&pool->count, 1, memory_order_relaxed);
     return pipe;
 }
@@ -31,7 +32,7 @@ void pipe_return(struct pipe_pool *pool)
 
 void pipe_free(struct pipe_pool *pool, struct pipe *pipe)
 {
-    if (pipe->held > 0 || pool->spares == PIPE_SPARE) {
+    if (pipe_next(pipe) || pool->spares == PIPE_SPARE) {
         pipe_close(pipe);
         pipe_return(pool);
         return;
@@ -54,17 +55,19 @@ void pipe_trim(struct pipe_pool *pool)
 
 void pipe_close(struct pipe *pipe)
 {
-    if (pipe->from >= 0) {
-        close(pipe->from);
-        close(pipe->into);
+    for (int i = 0; i < PIPE_PARTS; i++) {
+        if (pipe->parts[i].from < 0)
+            continue;
+        close(pipe->parts[i].from);
+        close(pipe->parts[i].into);
     }
     free(pipe);
 }
 
-int pipe_make(struct pipe *pipe)
+int pipe_make(struct pipe_part *part)
 {
     int ends[2];
-    if (pipe->from >= 0)
+    if (part->from >= 0)
         return 0;
     if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
         return -errno;
@@ -74,7 +77,7 @@ int pipe_make(struct pipe *pipe)
         close(ends[1]);
         return error;
     }
-    pipe->from = ends[0];
-    pipe->into = ends[1];
+    part->from = ends[0];
+    part->into = ends[1];
     return 0;
 }

@@ -11,14 +11,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PIPE_SIZE  ((size_t)1 << 20) /* what /proc/sys/fs/pipe-max-size allows everyone unless it was changed */
-#define PIPE_LIMIT 32                /* of a queue: half of what the kernel lets a user without privileges have */
-#define PIPE_SPARE 8                 /* kept for the next taker */
+#define PIPE_SIZE  ((size_t)1 << 20) /* of a part: what /proc/sys/fs/pipe-max-size allows everyone */
+#define PIPE_PARTS 2                 /* filled by a worker as one: waking it costs what sending 512 KiB costs */
+#define PIPE_LIMIT 16 /* of a queue, with their parts half of what the kernel lets a user without privileges have */
+#define PIPE_SPARE 4  /* kept for the next taker */
+
+struct pipe_part {
+    int from, into; /* its ends; -1: not made yet */
+    size_t held;    /* bytes in it */
+};
 
 struct pipe {
-    struct pipe *next; /* among the spares */
-    int from, into;    /* its ends; -1: not made yet */
-    size_t held;       /* bytes in it */
+    struct pipe *next;                  /* among the spares */
+    struct pipe_part parts[PIPE_PARTS]; /* filled, and emptied, in their order */
 };
 
 struct pipe_pool {
@@ -36,8 +41,17 @@ void pipe_free(struct pipe_pool *pool, struct pipe *pipe);
 /* Closes the spares. */
 void pipe_trim(struct pipe_pool *pool);
 
-/* Makes it, unless it was made before. On any thread. Returns 0, -errno. */
-int pipe_make(struct pipe *pipe);
+/* Makes a part, unless it was made before. On any thread. Returns 0, -errno. */
+int pipe_make(struct pipe_part *part);
+
+/* The part whose bytes are next; NULL: it is empty. */
+static inline struct pipe_part *pipe_next(struct pipe *pipe)
+{
+    for (int i = 0; i < PIPE_PARTS; i++)
+        if (pipe->parts[i].held > 0)
+            return &pipe->parts[i];
+    return NULL;
+}
 
 /* Closes it, which does not wait, whatever it holds, and frees it; pipe_return() is still due. On any thread. */
 void pipe_close(struct pipe *pipe);

@@ -259,11 +259,11 @@ static bool takes_pipe(errand_chain *chain, const struct step *step, const struc
     return chain->pipe != NULL;
 }
 
-/* It holds whole pages, but for the first: so the next one begins with a whole one. */
+/* All of them whole pages but the first: so the next time begins with a whole one. */
 static enum chain_next fill_pipe(errand_chain *chain, struct step *step, uint64_t left)
 {
     uint64_t offset = (uint64_t)step->offset + step->file_sent;
-    uint64_t most = PIPE_SIZE - offset % 4096;
+    uint64_t most = PIPE_PARTS * PIPE_SIZE - offset % 4096;
     return plan_pipe(chain, (int64_t)offset, (size_t)(left < most ? left : most));
 }
 
@@ -277,16 +277,17 @@ void took_pipe(errand_chain *chain, struct step *step, const struct run_call *ca
     }
 }
 
-static enum chain_next splice_piece(errand_chain *chain, struct step *step, const struct step *file)
+static enum chain_next splice_piece(errand_chain *chain, struct step *step, const struct step *file,
+                                    const struct pipe_part *part)
 {
     struct op *op = &chain->op;
-    size_t held = chain->pipe->held;
     op->kind = OP_SPLICE;
-    op->fd = chain->pipe->from;
+    op->fd = part->from;
     op->socket = chain_descriptor(chain, step->socket);
     op->offset = step->offset + (int64_t)step->file_sent;
-    op->length = held;
-    op->flags = file_left(step, file) > held || (step->flags & ERRAND_MORE);
+    op->length = part->held;
+    bool another = part + 1 < chain->pipe->parts + PIPE_PARTS && part[1].held > 0; /* perhaps the last of the file */
+    op->flags = another || file_left(step, file) > part->held || (step->flags & ERRAND_MORE);
     return CHAIN_DO;
 }
 
@@ -332,8 +333,9 @@ enum chain_next sendfile_next(errand_chain *chain, struct step *step)
         return send_buffer(chain, step, file);
     if (step->flags & STEP_POLL)
         return wait_for_room(chain, step);
-    if (chain->pipe && chain->pipe->held > 0)
-        return splice_piece(chain, step, file);
+    struct pipe_part *part = chain->pipe ? pipe_next(chain->pipe) : NULL;
+    if (part)
+        return splice_piece(chain, step, file, part);
     if ((file->facts & FILE_INLINE) && !(file->facts & FILE_KNOWN)) {
         plan_stat(chain, file, NULL);
         return CHAIN_DO;
@@ -366,7 +368,7 @@ static void took_sent(errand_chain *chain, struct step *step, int64_t sent)
     chain_pay(chain, (uint64_t)sent);
     if (chain->op.kind == OP_SPLICE) {
         step->file_sent += (uint64_t)sent;
-        chain->pipe->held -= (size_t)sent;
+        pipe_next(chain->pipe)->held -= (size_t)sent;
     } else if (chain->op.kind == OP_SENDFILE) {
         step->file_sent += (uint64_t)sent;
         if (sent == 0)
@@ -395,7 +397,8 @@ void took_sendfile(errand_chain *chain, struct step *step)
         step->flags |= STEP_POLL;
     } else if (chain->op.kind == OP_SENDFILE && result == -ENODATA) {
         step->flags |= STEP_TRIED;
-    } else if (chain->op.kind == OP_SPLICE && (result == -EINVAL || result == -ENOSYS || result == -EPERM)) {
+    } else if (chain->op.kind == OP_SPLICE &&
+               (result == -EINVAL || result == -ENOSYS || result == -EPERM || result == -ENODATA)) {
         chain_file(chain, step)->facts |= FILE_NO_PIPE;
         chain_buffer_free(chain); /* nothing of what it holds was sent */
     } else if (chain->op.kind == OP_SENDFILE && (result == -EINVAL || result == -ENOSYS || result == -EPERM)) {

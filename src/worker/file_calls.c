@@ -10,10 +10,14 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "worker/stat.h"
+
+/* For so long a worker goes on filling a pipe whose first bytes could be sent. */
+#define FILL_TIME (2 * ERRAND_MILLISECOND)
 
 /* Which failures of an alternative say that no other will fare better. */
 static bool is_out_of_resources(int error)
@@ -108,29 +112,52 @@ static int64_t move_bytes(struct file_run *run, const struct run_call *call)
     return (int64_t)run->moved;
 }
 
-/* Moves pages of the file into the run's pipe, as many as it holds and the file has. */
+static int64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * ERRAND_SECOND + time.tv_nsec;
+}
+
+/* Moves some pages of the file into a part of a pipe. Returns 0, -errno; -EAGAIN: it is full. */
+static int fill_part(int fd, struct run_call *call, struct pipe_part *part, int64_t at, uint64_t length)
+{
+    length = length < BUFFER_LARGE ? length : BUFFER_LARGE;
+    int64_t fault = fault_ask(FAULT_CALL + call->kind, &length);
+    if (fault < 0)
+        return (int)fault;
+    ssize_t n = splice(fd, &at, part->into, NULL, length, SPLICE_F_NONBLOCK);
+    if (n < 0)
+        return errno == EINTR ? 0 : -errno;
+    part->held += (size_t)n;
+    call->ended = n == 0;
+    return 0;
+}
+
+/*
+ * Fills the run's pipe. From a file that makes it wait it is a part only, so that the peer has soon what there is.
+ * Fails only if it has not moved a byte: else it is the next one that is told.
+ */
 static int64_t fill_pipe(struct file_run *run, struct run_call *call)
 {
-    struct pipe *pipe = run->pipe;
-    int error = pipe_make(pipe);
-    if (error < 0)
-        return error;
-    while (pipe->held < (size_t)call->length && !call->ended) {
-        uint64_t length = (size_t)call->length - pipe->held;
-        int64_t fault = fault_ask(FAULT_CALL + call->kind, &length);
-        off_t at = call->offset + (int64_t)pipe->held;
-        ssize_t n =
-            fault < 0 ? -1 : splice(run->files[call->file].fd, &at, pipe->into, NULL, length, SPLICE_F_NONBLOCK);
-        if (n < 0 && fault >= 0 && errno == EINTR)
-            continue;
-        if (n < 0 && pipe->held == 0)
-            return fault < 0 ? fault : -errno;
-        if (n < 0)
-            break; /* EAGAIN: it is full. The next one is told of anything else */
-        pipe->held += (size_t)n;
-        call->ended = n == 0;
+    int64_t until = now() + FILL_TIME;
+    size_t length = (size_t)call->length, moved = 0;
+    int error = 0;
+    bool enough = false;
+    for (int i = 0; i < PIPE_PARTS && moved < length && error == 0 && !enough; i++) {
+        struct pipe_part *part = &run->pipe->parts[i];
+        size_t room = PIPE_SIZE - (size_t)(call->offset + (int64_t)moved) % 4096;
+        if (room > length - moved)
+            room = length - moved;
+        error = pipe_make(part);
+        while (part->held < room && error == 0 && !enough) {
+            int64_t at = call->offset + (int64_t)(moved + part->held);
+            error = fill_part(run->files[call->file].fd, call, part, at, room - part->held);
+            enough = call->ended || run->abandoned || now() > until;
+        }
+        moved += part->held;
     }
-    return (int64_t)pipe->held;
+    return moved > 0 ? (int64_t)moved : error;
 }
 
 static int64_t list_directory(struct file_run *run, const struct run_call *call)

@@ -82,7 +82,7 @@ static int64_t call_pipe(struct sim *sim, struct file_run *run, struct run_call 
         return -EBADF;
     if (!S_ISREG(inode->mode))
         return -EINVAL;
-    if (run->pipe->held > 0)
+    if (pipe_next(run->pipe))
         complain(sim, "a pipe is filled that is not empty");
     int64_t left = call->offset < inode->size ? inode->size - call->offset : 0;
     int64_t n = call->length < left ? call->length : left;
@@ -90,7 +90,9 @@ static int64_t call_pipe(struct sim *sim, struct file_run *run, struct run_call 
         n = 1 + (int64_t)below(sim, (uint64_t)n);
     else
         call->ended = call->length > left;
-    run->pipe->held = (size_t)n;
+    size_t first = n > 1 ? 1 + (size_t)below(sim, (uint64_t)n) : (size_t)n;
+    run->pipe->parts[0].held = first;
+    run->pipe->parts[1].held = (size_t)n - first;
     return n;
 }
 
