@@ -68,7 +68,7 @@ static ssize_t move(const struct op *op, size_t length)
     return splice(op->fd, NULL, op->socket, NULL, length, flags);
 }
 
-/* sendfile(2) and splice(2) raise SIGPIPE and have no flag against it: it is held back, and taken away if it is ours. */
+/* sendfile(2) and splice(2) raise SIGPIPE, with no flag against it: it is held back, and taken away if it is ours. */
 static int64_t move_without_signal(const struct op *op, size_t length)
 {
     sigset_t pipe_only, before, pending;

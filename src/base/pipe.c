@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* There is a system call here because: a pipe is memory of the kernel's, got and given back at once like any other. */
 #include "base/pipe.h"
 
 #include <errno.h>
