@@ -70,6 +70,8 @@ static const int allowed[] = {
     SCMP_SYS(pwritev),
     SCMP_SYS(pwritev2),
     SCMP_SYS(sendfile),
+    SCMP_SYS(splice),
+    SCMP_SYS(pipe2),
     SCMP_SYS(copy_file_range),
     SCMP_SYS(getdents64),
     SCMP_SYS(ftruncate),

@@ -59,15 +59,24 @@ static int resident(int fd, int64_t offset, size_t length)
     return result;
 }
 
-/* sendfile(2) raises SIGPIPE and has no flag against it: it is held back, and taken away if it is ours. */
-static int64_t sendfile_without_signal(int socket, int fd, int64_t offset, size_t length)
+static ssize_t move(const struct op *op, size_t length)
+{
+    off_t offset = op->offset;
+    if (op->kind == OP_SENDFILE)
+        return sendfile(op->socket, op->fd, &offset, length);
+    unsigned flags = SPLICE_F_NONBLOCK | SPLICE_F_MOVE | (op->flags ? SPLICE_F_MORE : 0);
+    return splice(op->fd, NULL, op->socket, NULL, length, flags);
+}
+
+/* sendfile(2) and splice(2) raise SIGPIPE, with no flag against it: it is held back, and taken away if it is ours. */
+static int64_t move_without_signal(const struct op *op, size_t length)
 {
     sigset_t pipe_only, before, pending;
     sigemptyset(&pipe_only);
     sigaddset(&pipe_only, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe_only, &before);
     bool theirs = sigismember(&before, SIGPIPE) && sigpending(&pending) == 0 && sigismember(&pending, SIGPIPE);
-    ssize_t n = sendfile(socket, fd, &offset, length);
+    ssize_t n = move(op, length);
     int error = n < 0 ? errno : 0;
     if (error == EPIPE && !theirs)
         sigtimedwait(&pipe_only, NULL, &(struct timespec){0});
@@ -75,18 +84,21 @@ static int64_t sendfile_without_signal(int socket, int fd, int64_t offset, size_
     return n < 0 ? -error : n;
 }
 
-static int64_t sendfile_now(const struct op *op)
+/* To the socket, which has to be one that does not wait for the peer: what a pipe holds, or what is resident. */
+static int64_t move_now(const struct op *op)
 {
     int flags = fcntl(op->socket, F_GETFL);
     if (flags < 0)
         return -errno;
     if (!(flags & O_NONBLOCK))
         return -EINVAL; /* it would wait for the peer, and the flag is the caller's: read and send instead */
+    if (op->kind == OP_SPLICE)
+        return move_without_signal(op, op->length);
     size_t length = op->length < MOST_PAGES / 2 * PAGE ? op->length : MOST_PAGES / 2 * PAGE;
     int result = resident(op->fd, op->offset, length);
     if (result < 0)
         return result;
-    return sendfile_without_signal(op->socket, op->fd, op->offset, length);
+    return move_without_signal(op, length);
 }
 
 static int64_t read_file_now(struct op *op)
@@ -109,7 +121,8 @@ void call_now(struct op *op)
     case OP_READ: op->result = read_now(op); return;
     case OP_CLOSE: op->result = close(op->fd) < 0 && errno != EINTR ? -errno : 0; return;
     case OP_READ_FILE: op->result = read_file_now(op); return;
-    case OP_SENDFILE: op->result = sendfile_now(op); return;
+    case OP_SENDFILE:
+    case OP_SPLICE: op->result = move_now(op); return;
     case OP_SHUTDOWN: op->result = shutdown(op->socket, (int)op->flags) < 0 ? -errno : 0; return;
     default: op->result = -EINVAL; return;
     }

@@ -89,6 +89,7 @@ void *buffer_lent(struct buffer_pool *pool, size_t size)
 
 void buffer_trim(struct buffer_pool *pool)
 {
+    pipe_trim(&pool->pipes);
     for (int class = 0; class < BUFFER_CLASSES; class ++) {
         void *buffer;
         while ((buffer = pop(&pool->spare[class], &pool->spares[class])))

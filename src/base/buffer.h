@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/pipe.h"
+
 #define BUFFER_SMALL       ((size_t)16 << 10)
 #define BUFFER_MIDDLE      ((size_t)64 << 10)
 #define BUFFER_LARGE       ((size_t)256 << 10)
@@ -26,6 +28,7 @@ struct buffer_pool {
     uint32_t spares[BUFFER_CLASSES];
     struct buffer_spare *lent[BUFFER_CLASSES]; /* to workers, under their lock */
     uint32_t lents[BUFFER_CLASSES];
+    struct pipe_pool pipes;
 };
 
 /* The size of the buffer that length bytes get now: it is counted as used. On any thread. */

@@ -34,6 +34,7 @@ enum file_facts {
     FILE_NO_SENDFILE = 1u << 8, /* sendfile(2) cannot be used on it: read and send */
     FILE_CLOSED_EARLY = 1u << 9, /* by the last send of its bytes, ahead of its close step */
     FILE_SOCKET = 1u << 10,      /* of a peer: its close does not wait */
+    FILE_NO_PIPE = 1u << 11,     /* its bytes do not go through a pipe, or none was to be had */
 };
 
 /* In step.flags, beyond the public ones. */
@@ -132,6 +133,7 @@ struct errand_chain {
     struct long_path *long_paths;
     char *buffer; /* transfer buffer in use by the current step: data from `start` to `end` is unsent */
     size_t buffer_size, start, end;
+    struct pipe *pipe; /* the same for a sendfile: what it holds is unsent */
     int64_t deadline, stall_ns;
     int64_t wake;  /* nothing is done before; 0: at once */
     uint64_t rate; /* bytes a second on sockets; 0: no limit */
@@ -270,6 +272,7 @@ bool opens_quietly(const struct step *open);
 /* gather.c: runs for a worker. */
 enum chain_next plan_on_worker(errand_chain *chain);
 enum chain_next plan_fill(errand_chain *chain, int64_t offset, size_t lead, size_t length);
+enum chain_next plan_pipe(errand_chain *chain, int64_t offset, size_t length);
 enum chain_next plan_look(errand_chain *chain);
 enum chain_next plan_work(errand_chain *chain, errand_work work, void *context);
 enum chain_next plan_flush(errand_chain *chain, int64_t offset);
@@ -286,6 +289,7 @@ void took_received(errand_chain *chain, struct step *step);
 void took_read(errand_chain *chain, struct step *step);
 void took_sendfile(errand_chain *chain, struct step *step);
 void took_flushed(errand_chain *chain, struct step *step, size_t moved);
+void took_pipe(errand_chain *chain, struct step *step, const struct run_call *call);
 void took_file_bytes(errand_chain *chain, struct step *step, size_t moved, size_t asked);
 bool chain_buffer(errand_chain *chain, size_t wanted); /* false: out of memory */
 void chain_buffer_free(errand_chain *chain);

@@ -58,6 +58,10 @@ void run_free(struct file_run *run, struct buffer_pool *buffers)
         buffer_free(buffers, run->buffer, run->buffer_size);
     else
         buffer_return(buffers, run->buffer_size);
+    if (run->pipe && buffers)
+        pipe_free(&buffers->pipes, run->pipe);
+    else if (run->pipe)
+        pipe_close(run->pipe);
     while (run->blocks) {
         struct run_block *block = run->blocks;
         run->blocks = block->next;

@@ -113,7 +113,8 @@ struct file_run {
     void *buffer; /* a transfer buffer: write: filled beforehand; read, list: what is read begins at buffer + lead */
     size_t buffer_size; /* granted when the run begins; 0: not yet */
     size_t lead;
-    size_t moved; /* read, write, list: bytes */
+    struct pipe *pipe; /* sendfile: what is to be filled */
+    size_t moved;      /* read, write, list: bytes */
     struct run_block *blocks;
     uint32_t room_used;
     _Alignas(8) char room[RUN_ROOM]; /* from here on nothing is cleared */

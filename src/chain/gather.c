@@ -420,6 +420,21 @@ enum chain_next plan_fill(errand_chain *chain, int64_t offset, size_t lead, size
     return hand(chain, run);
 }
 
+/* A piece of a file into the chain's pipe. */
+enum chain_next plan_pipe(errand_chain *chain, int64_t offset, size_t length)
+{
+    struct run_call *call;
+    struct file_run *run = run_of_file(chain, ERRAND_STEP_SENDFILE, &call);
+    if (!run)
+        return no_memory(chain, NULL);
+    call->optional = true; /* there are other ways, and they say what is wrong with the file */
+    call->length = (int64_t)length;
+    call->offset = offset;
+    run->pipe = chain->pipe;
+    chain->pipe = NULL;
+    return hand(chain, run);
+}
+
 /* What the chain's buffer holds into a file. */
 enum chain_next plan_flush(errand_chain *chain, int64_t offset)
 {

@@ -23,7 +23,8 @@ enum op_kind {
     OP_CLOSE,     /* fd */
     OP_READ_FILE, /* OP_OPEN, OP_READ, close as one (uring: linked, through a direct descriptor); result: bytes */
     OP_SENDFILE,  /* fd to socket, resident pages only; -EAGAIN: the socket is full; -ENODATA: pages are not resident */
-    OP_SHUTDOWN,  /* socket, flags: how */
+    OP_SPLICE, /* fd, a pipe, to socket; flags: 1: more will follow; offset: of its bytes in the file; as OP_SENDFILE */
+    OP_SHUTDOWN, /* socket, flags: how */
     /* Of peers: wait as long as the peer lets them; cancelled at once. */
     OP_SEND,        /* data, length to socket; result: bytes, perhaps short. close_first as below */
     OP_RECEIVE,     /* socket to buffer */

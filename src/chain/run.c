@@ -389,7 +389,8 @@ void chain_took(errand_chain *chain)
     case OP_CLOSE: took_close(chain, step); return;
     case OP_FILES: took_run(chain); return;
     case OP_READ: took_read(chain, step); return;
-    case OP_SENDFILE: took_sendfile(chain, step); return;
+    case OP_SENDFILE:
+    case OP_SPLICE: took_sendfile(chain, step); return;
     case OP_ACCEPT:
     case OP_CONNECT: took_socket(chain, step); return;
     case OP_POLL:

@@ -212,6 +212,7 @@ static void took_call(errand_chain *chain, struct file_run *run, const struct ru
             took_written(chain, step, run->moved);
         }
         return;
+    case ERRAND_STEP_SENDFILE: took_pipe(chain, step, call); return;
     case ERRAND_STEP_COPY: took_copied(chain, step, call); return;
     case ERRAND_STEP_LIST: took_list(chain, step, call); return;
     case ERRAND_STEP_GET_ATTRIBUTE:
@@ -253,6 +254,10 @@ void took_run(errand_chain *chain)
         chain->buffer_size = run->buffer_size;
         run->buffer = NULL;
         run->buffer_size = 0;
+    }
+    if (run->pipe) {
+        chain->pipe = run->pipe;
+        run->pipe = NULL;
     }
     take_files_back(chain, run);
     for (unsigned n = 0; n < run->done; n++)

@@ -15,6 +15,9 @@
 /* The most that one sendfile(2) moves before others get their turn. */
 #define SENDFILE_PIECE ((size_t)2 << 20)
 
+/* From so much on it costs less to have a worker fill a pipe than to look whether all of it is resident: measured. */
+#define PIPE_LEAST ((uint64_t)512 << 10)
+
 bool chain_buffer(errand_chain *chain, size_t wanted)
 {
     if (chain->buffer && chain->buffer_size >= wanted)
@@ -31,6 +34,9 @@ void chain_buffer_free(errand_chain *chain)
         buffer_free(chain->context->buffers, chain->buffer, chain->buffer_size);
     chain->buffer = NULL;
     chain->start = chain->end = 0;
+    if (chain->pipe)
+        pipe_free(&chain->context->buffers->pipes, chain->pipe);
+    chain->pipe = NULL;
 }
 
 static bool reads_inline(const struct step *file)
@@ -218,19 +224,70 @@ static enum chain_next send_buffer(errand_chain *chain, struct step *step, struc
     return CHAIN_DO;
 }
 
+static enum chain_next wait_for_room(errand_chain *chain, const struct step *step)
+{
+    struct op *op = &chain->op;
+    op->socket = chain_descriptor(chain, step->socket);
+    op->kind = OP_POLL;
+    op->flags = POLLOUT;
+    return CHAIN_DO;
+}
+
 static enum chain_next sendfile_piece(errand_chain *chain, struct step *step, struct step *file, uint64_t left)
 {
     struct op *op = &chain->op;
     op->socket = chain_descriptor(chain, step->socket);
-    if (step->flags & STEP_POLL) {
-        op->kind = OP_POLL;
-        op->flags = POLLOUT;
-        return CHAIN_DO;
-    }
     op->kind = OP_SENDFILE;
     op->fd = file->fd;
     op->offset = step->offset + (int64_t)step->file_sent;
     op->length = chain_ration(chain, left < SENDFILE_PIECE ? (size_t)left : SENDFILE_PIECE);
+    return CHAIN_DO;
+}
+
+/*
+ * Whether what is next goes through a pipe, which the chain has then. A chain with a rate would hold it for too long,
+ * and slow readers may hold all there are: who gets none takes the other ways.
+ */
+static bool takes_pipe(errand_chain *chain, const struct step *step, const struct step *file, uint64_t left)
+{
+    uint64_t in_file = bytes_behind(file, (uint64_t)step->offset + step->file_sent);
+    if (left < PIPE_LEAST || in_file < PIPE_LEAST || in_file == BYTES_UNTOLD || chain->rate > 0 ||
+        (file->facts & FILE_NO_PIPE) || (step->flags & STEP_FILTERED))
+        return false;
+    if (!chain->pipe)
+        chain->pipe = pipe_take(&chain->context->buffers->pipes);
+    return chain->pipe != NULL;
+}
+
+/* All of them whole pages but the first: so the next time begins with a whole one. */
+static enum chain_next fill_pipe(errand_chain *chain, struct step *step, uint64_t left)
+{
+    uint64_t offset = (uint64_t)step->offset + step->file_sent;
+    uint64_t most = PIPE_PARTS * PIPE_SIZE - offset % 4096;
+    return plan_pipe(chain, (int64_t)offset, (size_t)(left < most ? left : most));
+}
+
+void took_pipe(errand_chain *chain, struct step *step, const struct run_call *call)
+{
+    if (call->result < 0) {
+        chain_file(chain, step)->facts |= FILE_NO_PIPE;
+        chain_buffer_free(chain);
+    } else if (call->ended) {
+        step->flags |= STEP_FILE_ENDED;
+    }
+}
+
+static enum chain_next splice_piece(errand_chain *chain, struct step *step, const struct step *file,
+                                    const struct pipe_part *part)
+{
+    struct op *op = &chain->op;
+    op->kind = OP_SPLICE;
+    op->fd = part->from;
+    op->socket = chain_descriptor(chain, step->socket);
+    op->offset = step->offset + (int64_t)step->file_sent;
+    op->length = part->held;
+    bool another = part + 1 < chain->pipe->parts + PIPE_PARTS && part[1].held > 0; /* perhaps the last of the file */
+    op->flags = another || file_left(step, file) > part->held || (step->flags & ERRAND_MORE);
     return CHAIN_DO;
 }
 
@@ -274,6 +331,11 @@ enum chain_next sendfile_next(errand_chain *chain, struct step *step)
         return CHAIN_WAITS;
     if (chain->start < chain->end)
         return send_buffer(chain, step, file);
+    if (step->flags & STEP_POLL)
+        return wait_for_room(chain, step);
+    struct pipe_part *part = chain->pipe ? pipe_next(chain->pipe) : NULL;
+    if (part)
+        return splice_piece(chain, step, file, part);
     if ((file->facts & FILE_INLINE) && !(file->facts & FILE_KNOWN)) {
         plan_stat(chain, file, NULL);
         return CHAIN_DO;
@@ -289,8 +351,11 @@ enum chain_next sendfile_next(errand_chain *chain, struct step *step)
     bool by_kernel =
         reads_inline(file) && left > BUFFER_MIDDLE && file->bytes != BYTES_UNTOLD && !(file->facts & FILE_NO_SENDFILE);
     by_kernel = by_kernel && !filter;
-    if (head > 0 && (by_kernel || filter || left == 0 || head > BUFFER_SMALL / 2))
+    bool by_pipe = takes_pipe(chain, step, file, left);
+    if (head > 0 && (by_pipe || by_kernel || filter || left == 0 || head > BUFFER_SMALL / 2))
         return send_bytes(chain, step, file, (const char *)step->data + step->head_sent, head, left);
+    if (by_pipe)
+        return fill_pipe(chain, step, left);
     if (by_kernel && !(step->flags & STEP_TRIED))
         return sendfile_piece(chain, step, file, left);
     return fill_buffer(chain, step, file, left, head);
@@ -301,7 +366,10 @@ static void took_sent(errand_chain *chain, struct step *step, int64_t sent)
     step->result = (int64_t)so_far(step) + sent;
     chain->moved += (uint64_t)sent;
     chain_pay(chain, (uint64_t)sent);
-    if (chain->op.kind == OP_SENDFILE) {
+    if (chain->op.kind == OP_SPLICE) {
+        step->file_sent += (uint64_t)sent;
+        pipe_next(chain->pipe)->held -= (size_t)sent;
+    } else if (chain->op.kind == OP_SENDFILE) {
         step->file_sent += (uint64_t)sent;
         if (sent == 0)
             step->flags |= STEP_FILE_ENDED;
@@ -325,10 +393,14 @@ void took_sendfile(errand_chain *chain, struct step *step)
     }
     if (result >= 0) {
         took_sent(chain, step, result);
-    } else if (chain->op.kind == OP_SENDFILE && result == -EAGAIN) {
+    } else if ((chain->op.kind == OP_SENDFILE || chain->op.kind == OP_SPLICE) && result == -EAGAIN) {
         step->flags |= STEP_POLL;
     } else if (chain->op.kind == OP_SENDFILE && result == -ENODATA) {
         step->flags |= STEP_TRIED;
+    } else if (chain->op.kind == OP_SPLICE &&
+               (result == -EINVAL || result == -ENOSYS || result == -EPERM || result == -ENODATA)) {
+        chain_file(chain, step)->facts |= FILE_NO_PIPE;
+        chain_buffer_free(chain); /* nothing of what it holds was sent */
     } else if (chain->op.kind == OP_SENDFILE && (result == -EINVAL || result == -ENOSYS || result == -EPERM)) {
         chain_file(chain, step)->facts |= FILE_NO_SENDFILE;
     } else {

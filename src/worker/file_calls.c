@@ -10,10 +10,14 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/xattr.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/fault.h"
 #include "worker/stat.h"
+
+/* For so long a worker goes on filling a pipe whose first bytes could be sent. */
+#define FILL_TIME (2 * ERRAND_MILLISECOND)
 
 /* Which failures of an alternative say that no other will fare better. */
 static bool is_out_of_resources(int error)
@@ -111,6 +115,54 @@ static int64_t move_bytes(struct file_run *run, const struct run_call *call)
     if (call->fits && run->moved == (size_t)call->length)
         return -EFBIG;
     return (int64_t)run->moved;
+}
+
+static int64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return time.tv_sec * ERRAND_SECOND + time.tv_nsec;
+}
+
+/* Moves some pages of the file into a part of a pipe. Returns 0, -errno; -EAGAIN: it is full. */
+static int fill_part(int fd, struct run_call *call, struct pipe_part *part, int64_t at, uint64_t length)
+{
+    length = length < BUFFER_LARGE ? length : BUFFER_LARGE;
+    int64_t fault = fault_ask(FAULT_CALL + call->kind, &length);
+    if (fault < 0)
+        return (int)fault;
+    ssize_t n = splice(fd, &at, part->into, NULL, length, SPLICE_F_NONBLOCK);
+    if (n < 0)
+        return errno == EINTR ? 0 : -errno;
+    part->held += (size_t)n;
+    call->ended = n == 0;
+    return 0;
+}
+
+/*
+ * Fills the run's pipe. From a file that makes it wait it is a part only, so that the peer has soon what there is.
+ * Fails only if it has not moved a byte: else it is the next one that is told.
+ */
+static int64_t fill_pipe(struct file_run *run, struct run_call *call)
+{
+    int64_t until = now() + FILL_TIME;
+    size_t length = (size_t)call->length, moved = 0;
+    int error = 0;
+    bool enough = false;
+    for (int i = 0; i < PIPE_PARTS && moved < length && error == 0 && !enough; i++) {
+        struct pipe_part *part = &run->pipe->parts[i];
+        size_t room = PIPE_SIZE - (size_t)(call->offset + (int64_t)moved) % 4096;
+        if (room > length - moved)
+            room = length - moved;
+        error = pipe_make(part);
+        while (part->held < room && error == 0 && !enough) {
+            int64_t at = call->offset + (int64_t)(moved + part->held);
+            error = fill_part(run->files[call->file].fd, call, part, at, room - part->held);
+            enough = call->ended || run->abandoned || now() > until;
+        }
+        moved += part->held;
+    }
+    return moved > 0 ? (int64_t)moved : error;
 }
 
 static int64_t list_directory(struct file_run *run, const struct run_call *call)
@@ -217,7 +269,8 @@ int64_t run_call(struct file_run *run, struct run_call *call)
     int error = files_error(run, call);
     if (error < 0)
         return error;
-    bool asks_itself = call->kind == ERRAND_STEP_READ || call->kind == ERRAND_STEP_WRITE;
+    bool asks_itself =
+        call->kind == ERRAND_STEP_READ || call->kind == ERRAND_STEP_WRITE || call->kind == ERRAND_STEP_SENDFILE;
     uint64_t length = 1;
     int64_t fault = asks_itself ? 0 : fault_ask(FAULT_CALL + call->kind, &length);
     if (fault < 0 && call->kind != ERRAND_STEP_CLOSE)
@@ -228,6 +281,7 @@ int64_t run_call(struct file_run *run, struct run_call *call)
     case ERRAND_STEP_STAT: return look(fd, call);
     case ERRAND_STEP_READ:
     case ERRAND_STEP_WRITE: return move_bytes(run, call);
+    case ERRAND_STEP_SENDFILE: return fill_pipe(run, call);
     case ERRAND_STEP_CLOSE: return close_file(run, call, fault);
     case ERRAND_STEP_COPY: return run_copy(run, call);
     case ERRAND_STEP_COPY_METADATA: return run_metadata(run, call);

@@ -268,6 +268,7 @@ static void dequeue(struct pool *pool, struct file_run *run)
 static void discard(struct pool *pool, struct file_run *run)
 {
     size_t granted = run->buffer_size;
+    bool has_pipe = run->pipe;
     pthread_mutex_unlock(&pool->lock);
     run_drop_files(run, true);
     run_drop_places(run);
@@ -276,6 +277,8 @@ static void discard(struct pool *pool, struct file_run *run)
     pool->stuck--;
     if (pool->buffers)
         buffer_return(pool->buffers, granted);
+    if (pool->buffers && has_pipe)
+        pipe_return(&pool->buffers->pipes);
 }
 
 void pool_submit(struct pool *pool, struct file_run *run)

@@ -181,7 +181,8 @@ def resets_after_every_piece(backend):
             read = 0 if request.startswith(b'PUT') else (0, 1, 1000, 300000)[generator.randrange(4)]
             leave(server, request, reset=True, read=read)
         same(server.get('/a.txt').body, b'hello\n')
-        eventually(lambda: server.descriptors() <= before, 30)
+        spare = 16  # the library keeps four pairs of pipes for the next large file: base/pipe.h
+        eventually(lambda: server.descriptors() <= before + spare, 30)
         assert 'up' not in os.listdir(root)
 
 

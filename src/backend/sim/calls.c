@@ -73,6 +73,29 @@ static int64_t call_read(struct sim *sim, struct file_run *run, const struct run
     return fault < 0 ? fault : n;
 }
 
+/* A pipe holds no bytes here: peer_sendfile() sees to it that the right ones would come out. */
+static int64_t call_pipe(struct sim *sim, struct file_run *run, struct run_call *call)
+{
+    int fd = run->files[call->file].fd;
+    const struct inode *inode = inode_of(sim, fd, "a splice");
+    if (!inode || !fd_allows(sim, fd, O_RDONLY))
+        return -EBADF;
+    if (!S_ISREG(inode->mode))
+        return -EINVAL;
+    if (pipe_next(run->pipe))
+        complain(sim, "a pipe is filled that is not empty");
+    int64_t left = call->offset < inode->size ? inode->size - call->offset : 0;
+    int64_t n = call->length < left ? call->length : left;
+    if (n > 1 && chance(sim, 8192))
+        n = 1 + (int64_t)below(sim, (uint64_t)n);
+    else
+        call->ended = call->length > left;
+    size_t first = n > 1 ? 1 + (size_t)below(sim, (uint64_t)n) : (size_t)n;
+    run->pipe->parts[0].held = first;
+    run->pipe->parts[1].held = (size_t)n - first;
+    return n;
+}
+
 static int64_t call_write(struct sim *sim, struct file_run *run, const struct run_call *call, int64_t fault)
 {
     int fd = run->files[call->file].fd;
@@ -225,6 +248,7 @@ int64_t call_perform(struct sim *sim, struct file_run *run, struct run_call *cal
     switch ((enum errand_step_kind)call->kind) {
     case ERRAND_STEP_STAT: return call_look(sim, run, call);
     case ERRAND_STEP_LIST: return call_list(sim, run, call);
+    case ERRAND_STEP_SENDFILE: return call_pipe(sim, run, call);
     case ERRAND_STEP_COPY_METADATA: return call_metadata(sim, run, call);
     case ERRAND_STEP_RENAME:
     case ERRAND_STEP_LINK:

@@ -78,7 +78,8 @@ void perform_now(struct sim *sim, struct op *op)
         op->result = chance(sim, sim->options.fault_chance) ? fault_of_op(sim, OP_CLOSE) : 0;
         break;
     case OP_READ_FILE: read_file_now(sim, op); break;
-    case OP_SENDFILE: op->result = peer_sendfile(sim, op); break;
+    case OP_SENDFILE:
+    case OP_SPLICE: op->result = peer_sendfile(sim, op); break;
     case OP_SHUTDOWN: op->result = shutdown_now(sim, op); break;
     default: op->result = -EINVAL; break;
     }

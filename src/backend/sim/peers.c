@@ -200,12 +200,13 @@ bool peer_try(struct sim *sim, struct op *op)
 int64_t peer_sendfile(struct sim *sim, struct op *op)
 {
     struct sim_fd *socket = stream_of(sim, op->socket, "a sendfile");
-    const struct inode *inode = inode_of(sim, op->fd, "a sendfile");
-    if (!socket || !inode)
+    bool piped = op->kind == OP_SPLICE;
+    const struct inode *inode = piped ? NULL : inode_of(sim, op->fd, "a sendfile");
+    if (!socket || (!inode && !piped))
         return -EBADF;
     if (chance(sim, 3000))
         return -EINVAL; /* not for this socket or file: read and send */
-    if (chance(sim, 6000))
+    if (!piped && chance(sim, 6000))
         return -ENODATA; /* not resident */
     if (socket->deaf || chance(sim, 10000))
         return -EAGAIN; /* the socket is full */
@@ -214,8 +215,9 @@ int64_t peer_sendfile(struct sim *sim, struct op *op)
         return result;
     if (op->offset < 0)
         complain(sim, "a sendfile at %lld", (long long)op->offset);
-    int64_t left = op->offset < inode->size ? inode->size - op->offset : 0;
-    int64_t n = (int64_t)op->length < left ? (int64_t)op->length : left;
+    int64_t n = (int64_t)op->length;
+    if (!piped && n > inode->size - op->offset)
+        n = op->offset < inode->size ? inode->size - op->offset : 0;
     if (n > 1 && chance(sim, 20000))
         n = 1 + (int64_t)below(sim, (uint64_t)n);
     if (n > 0 && ((uint64_t)op->offset + SIM_PERIOD - socket->sent % SIM_PERIOD) % SIM_PERIOD != 0)

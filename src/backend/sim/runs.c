@@ -137,12 +137,15 @@ static void drop_files(struct sim *sim, struct file_run *run, bool own)
 static void discard(struct sim *sim, struct file_run *run)
 {
     size_t granted = run->buffer_size;
+    bool has_pipe = run->pipe;
     drop_files(sim, run, true);
     drop_places(sim, run);
     run_free(run, NULL);
     sim->stuck--;
     if (sim->buffers)
         buffer_return(sim->buffers, granted);
+    if (sim->buffers && has_pipe)
+        pipe_return(&sim->buffers->pipes);
 }
 
 /* What its chain will say of it. */

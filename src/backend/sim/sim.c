@@ -65,11 +65,12 @@ static void ends(const struct sim *sim, struct op *op)
         note_error(account, op->open_result);
     if (op->result <= 0)
         return;
-    if (op->kind == OP_SEND || op->kind == OP_SENDFILE || op->kind == OP_RECEIVE)
+    bool sends = op->kind == OP_SEND || op->kind == OP_SENDFILE || op->kind == OP_SPLICE;
+    if (sends || op->kind == OP_RECEIVE)
         account->peers += (uint64_t)op->result;
     if (op->kind == OP_READ && of == ERRAND_STEP_LOAD)
         account->loaded += (uint64_t)op->result;
-    if (op->kind == OP_SEND || op->kind == OP_SENDFILE || (op->kind == OP_RECEIVE && of == ERRAND_STEP_RECEIVE) ||
+    if (sends || (op->kind == OP_RECEIVE && of == ERRAND_STEP_RECEIVE) ||
         (op->kind == OP_READ && of != ERRAND_STEP_SENDFILE))
         account->bytes += (uint64_t)op->result;
 }
@@ -254,6 +255,7 @@ static bool submit_any(struct sim *sim, struct op *op)
         return false;
     case OP_STAT:
     case OP_SENDFILE:
+    case OP_SPLICE:
     case OP_SHUTDOWN: break;
     default: return submit_peer(sim, op);
     }

@@ -125,6 +125,7 @@ bool uring_submit(struct backend *backend, struct op *op)
     switch ((enum op_kind)op->kind) {
     case OP_STAT: /* the ring always hands statx to a kernel worker, at many times the cost of the call */
     case OP_SENDFILE:
+    case OP_SPLICE:
     case OP_SHUTDOWN: call_now(op); return true;
     case OP_FILES: pool_submit(backend->pool, op->run); return false;
     case OP_CONNECT:
