@@ -12,7 +12,7 @@
 #include <stdint.h>
 
 #define PIPE_SIZE  ((size_t)1 << 20) /* of a part: what /proc/sys/fs/pipe-max-size allows everyone */
-#define PIPE_PARTS 2                 /* filled by a worker as one: waking it costs what sending 512 KiB costs */
+#define PIPE_PARTS 2                 /* filled by a worker as one, so that it is woken half as often */
 #define PIPE_LIMIT 16 /* of a queue, with their parts half of what the kernel lets a user without privileges have */
 #define PIPE_SPARE 4  /* kept for the next taker */
 
