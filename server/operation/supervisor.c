@@ -59,14 +59,20 @@ static void tell_manager(const char *state)
 /* The configuration as a file without a name. -1: errno. */
 static int keep_config(const struct config *config)
 {
-    int fd = memfd_create("errand.conf", MFD_CLOEXEC);
-    FILE *file = fd < 0 ? NULL : fdopen(dup(fd), "w");
-    if (file == NULL)
-        return -1;
-    config_dump(config, file);
-    if (fclose(file) == 0)
-        return fd;
-    close(fd);
+    int fd = memfd_create("errand.conf", MFD_CLOEXEC), copy = fd < 0 ? -1 : dup(fd);
+    FILE *file = copy < 0 ? NULL : fdopen(copy, "w");
+    if (file != NULL) {
+        config_dump(config, file);
+        if (fclose(file) == 0)
+            return fd;
+        copy = -1;
+    }
+    int error = errno;
+    if (copy >= 0)
+        close(copy);
+    if (fd >= 0)
+        close(fd);
+    errno = error;
     return -1;
 }
 
