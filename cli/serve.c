@@ -220,17 +220,16 @@ static struct config *load(struct command_line *line, int *code)
     return NULL;
 }
 
-static struct config *load_again(void *line)
+static struct config *load_line(void *line, int *code)
 {
-    int code;
-    return load(line, &code);
+    return load(line, code);
 }
 
 /* A file is what a service has, and what can be read again: it gets a supervisor. */
-static int serve(struct command_line *line, const struct config *config)
+static int supervise(struct command_line *line)
 {
-    struct supervisor_options options = {.load = load_again, .context = line, .arguments = line->arguments};
-    return line->file == NULL ? server_run(config) : supervisor_run(&options);
+    struct supervisor_options options = {.load = load_line, .context = line, .arguments = line->arguments};
+    return supervisor_run(&options);
 }
 
 static int run(struct command_line *line)
@@ -240,6 +239,8 @@ static int run(struct command_line *line)
         fprintf(stderr, "errand serve: -t tests a file; name it with -c FILE\n");
         return EXIT_USAGE;
     }
+    if (line->file != NULL && !line->test && !line->show)
+        return supervise(line);
     struct config *config = load(line, &code);
     if (config == NULL)
         return code;
@@ -247,7 +248,7 @@ static int run(struct command_line *line)
         config_dump(config, stdout);
     else if (line->test)
         printf("%s: ok\n", line->file);
-    code = line->test || line->show ? cli_finish_output() : serve(line, config);
+    code = line->test || line->show ? cli_finish_output() : server_run(config);
     config_free(config);
     return code;
 }

@@ -37,6 +37,7 @@ struct supervisor {
     bool ends;
     unsigned stops; /* how often it was told to stop */
     int code;
+    int reason; /* the exit code if what is being started is all there is, and fails */
 };
 
 static void setup_close(struct setup *setup, const struct setup *kept)
@@ -81,9 +82,10 @@ static bool prepare(struct supervisor *supervisor)
 {
     char why[512];
     struct setup *next = &supervisor->next;
-    struct config *config = supervisor->options->load(supervisor->options->context);
+    struct config *config = supervisor->options->load(supervisor->options->context, &supervisor->reason);
     if (config == NULL)
         return false;
+    supervisor->reason = 1;
     bool good =
         listeners_open(&next->listeners, config, server_threads(config), &supervisor->now.listeners, why, sizeof why);
     if (good && (next->config = keep_config(config)) < 0) {
@@ -129,7 +131,7 @@ static void give_up_next(struct supervisor *supervisor)
     setup_close(&supervisor->next, &supervisor->now);
     if (supervisor->now.config < 0) {
         supervisor->ends = true;
-        supervisor->code = 1;
+        supervisor->code = supervisor->reason;
     } else if (!supervisor->ends) {
         log_error("the reload failed; what was served before is served on");
         tell_manager("READY=1\nSTATUS=the last reload failed");

@@ -24,8 +24,9 @@
 struct config;
 
 struct supervisor_options {
-    /* Reads the configuration anew. NULL: it is not good, and standard error says why. */
-    struct config *(*load)(void *context);
+    /* Reads the configuration anew. NULL: it is not good, standard error says why, and *code is the exit code if there
+     * is nothing else to serve with. */
+    struct config *(*load)(void *context, int *code);
     void *context;
     char *const *arguments; /* of this program, from its name on, with a NULL at the end: to start it again */
 };
