@@ -45,6 +45,11 @@ def write(path, data):
         file.write(data)
 
 
+def content(*path):
+    with open(os.path.join(*path), 'rb') as file:
+        return file.read()
+
+
 def same(actual, wanted, what=''):
     if actual != wanted:
         raise AssertionError(f'{what}: {str(actual)[:300]!r} instead of {str(wanted)[:300]!r}')
@@ -189,6 +194,17 @@ def has_ipv6():
             return True
     except OSError:
         return False
+
+
+def head(method, path, *lines):
+    return '\r\n'.join((f'{method} {path} HTTP/1.1', 'Host: test', *lines, '', '')).encode()
+
+
+def put(server, path, body=b'', *lines):
+    """A PUT with a length, on a connection of its own."""
+    with server.connect() as client, client.makefile('rb') as stream:
+        client.sendall(head('PUT', path, f'Content-Length: {len(body)}', 'Connection: close', *lines) + body)
+        return Reply(stream)
 
 
 def read_all(client):

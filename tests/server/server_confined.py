@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 from recorded import Recorded, read
-from served import SLOW, Reply, Server, directory, eventually, read_all, run, same, test, write
+from served import SLOW, Server, directory, eventually, put, read_all, run, same, test, write
 
 BOTH = ('--landlock', 'yes', '--seccomp', 'yes')
 
@@ -114,20 +114,13 @@ def check_logins(server):
     same(server.get('/shut/in', authorization=f'Basic {said}').body, b'secret')
 
 
-def put(server, path, data):
-    with server.connect() as client, client.makefile('rb') as stream:
-        client.sendall(f'PUT {path} HTTP/1.1\r\nHost: a\r\nContent-Length: {len(data)}\r\nConnection: close\r\n\r\n'
-                       .encode() + data)
-        return Reply(stream).status
-
-
 def check_writing(server):
-    same(put(server, '/up/new', b'n' * 300000), 201)
-    same(put(server, '/up/old', b'newer'), 204)
+    same(put(server, '/up/new', b'n' * 300000).status, 201)
+    same(put(server, '/up/old', b'newer').status, 204)
     same(server.get('/up/old').body, b'newer')
-    same(put(server, '/elsewhere', b'no'), 405)
+    same(put(server, '/elsewhere', b'no').status, 405)
     same(server.get('/up/made/', method='MKCOL').status, 201)
-    same(put(server, '/up/made/in', b'in'), 201)
+    same(put(server, '/up/made/in', b'in').status, 201)
     for method, path, to in (('COPY', '/up/made/', '/up/copy/'), ('COPY', '/up/old', '/up/copy/new'),
                              ('MOVE', '/up/copy/in', '/up/made/moved'), ('MOVE', '/up/copy/', '/up/other/')):
         same(server.get(path, method=method, destination=to).status, 201, f'{method} {path}')

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from served import BUILD, SLOW, Reply, Server, directory, eventually, run, same, test, write
+from served import BUILD, SLOW, Reply, Server, content, directory, eventually, head, put, run, same, test, write
 
 LONG = bool(os.environ.get('TEST_LONG'))
 BYTES = random.Random(9).randbytes(1 << 20)
@@ -45,21 +45,6 @@ class Mounted:
             self.process.terminate()  # somebody's mount namespace may have a copy of it
             self.process.wait(20 * SLOW)
             self.process.stdout.close()
-
-
-def head(method, path, *lines):
-    return '\r\n'.join((f'{method} {path} HTTP/1.1', 'Host: test', *lines, '', '')).encode()
-
-
-def put(server, path, body=b'', *lines):
-    with server.connect() as client, client.makefile('rb') as stream:
-        client.sendall(head('PUT', path, f'Content-Length: {len(body)}', 'Connection: close', *lines) + body)
-        return Reply(stream)
-
-
-def content(*path):
-    with open(os.path.join(*path), 'rb') as file:
-        return file.read()
 
 
 def everything(root):

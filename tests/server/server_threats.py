@@ -11,7 +11,7 @@ import socket
 import sys
 import threading
 
-from served import Server, directory, eventually, read_all, run, same, test, write
+from served import Server, content, directory, eventually, put, read_all, run, same, test, write
 
 LONG = bool(os.environ.get('TEST_LONG'))
 CANARY = b'the canary outside\n'
@@ -62,20 +62,10 @@ def paths_that_change_underfoot(backend):
                     assert CANARY not in reply.body, path
                     seen.add(reply.status)
                 if number % 4 == 0:
-                    upload(server, '/dir/a.txt', b'written\n')
-                    upload(server, f'/dir/{number}.txt', b'written\n')
-            same((os.listdir(outside), read_file(os.path.join(outside, 'a.txt'))), (['a.txt'], CANARY))
+                    put(server, '/dir/a.txt', b'written\n')
+                    put(server, f'/dir/{number}.txt', b'written\n')
+            same((os.listdir(outside), content(outside, 'a.txt')), (['a.txt'], CANARY))
     assert 200 in seen and len(seen) > 1, seen
-
-
-def read_file(path):
-    with open(path, 'rb') as file:
-        return file.read()
-
-
-def upload(server, path, body):
-    head = f'PUT {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n'
-    return server.status(head.encode() + body)
 
 
 @test

@@ -7,7 +7,7 @@ import random
 import subprocess
 import sys
 
-from served import Reply, Server, directory, eventually, read_all, run, same, test, write
+from served import Reply, Server, content, directory, eventually, head, put, read_all, run, same, test, write
 
 LONG = bool(os.environ.get('TEST_LONG'))
 BYTES = random.Random(7).randbytes(5 << 20)
@@ -26,24 +26,8 @@ def configured(backend, config):
     return www, Server(www, backend, '-c', os.path.join(root, 'errand.conf'))
 
 
-def content(*path):
-    with open(os.path.join(*path), 'rb') as file:
-        return file.read()
-
-
 def names(root):
     return sorted(os.listdir(root))
-
-
-def head(method, path, *lines):
-    return '\r\n'.join((f'{method} {path} HTTP/1.1', 'Host: test', *lines, '', '')).encode()
-
-
-def put(server, path, body=b'', *lines):
-    """A PUT with a length, on a connection of its own."""
-    with server.connect() as client, client.makefile('rb') as stream:
-        client.sendall(head('PUT', path, f'Content-Length: {len(body)}', 'Connection: close', *lines) + body)
-        return Reply(stream)
 
 
 def chunked(data, size):
