@@ -14,7 +14,8 @@ ALL = [*CACHED, *ERRAND, *BARE, *peers.nginx_variants(), *peers.OTHERS]
 def command(bench, name, root, port):
     if name in ERRAND + CACHED:
         return [bench.errand(), "serve", "--http", f"127.0.0.1:{port}", "--threads", "1", "--backend",
-                name.split()[1].rstrip(","), "--cache", "256M" if name in CACHED else "off", root], {}
+                name.split()[1].rstrip(","), "--cache", "256M" if name in CACHED else "off", "--ftp", "off",
+                root], {}
     if name in BARE:
         return [bench.program("bare"), BARE[name], str(port), root], {}
     return peers.command(bench, name, root, port)

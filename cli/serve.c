@@ -11,11 +11,13 @@
 
 static const char usage[] =
     "Usage: errand serve [OPTION]... [DIR]\n"
-    "Serves the files of DIR (by default: of the current directory) by HTTP.\n"
+    "Serves the files of DIR (by default: of the current directory) by HTTP and FTP.\n"
     "\n"
     "  --http ADDR:PORT|[IPV6]:PORT|unix:PATH|off\n"
     "                             where to listen (default 127.0.0.1:8080; port 0 takes a free one); may be repeated\n"
-    "  -b ADDR, --bind ADDR       only the address\n"
+    "  --ftp ADDR:PORT|[IPV6]:PORT|unix:PATH|off\n"
+    "                             the same for FTP (default 127.0.0.1:2121)\n"
+    "  -b ADDR, --bind ADDR       only the address, of HTTP\n"
     "  -p PORT, --port PORT       only the port\n"
     "  -d DIR, --directory DIR    the directory\n"
     "  -c FILE, --config FILE     read the configuration from FILE: errand.conf(5); options go before it\n"
@@ -38,7 +40,6 @@ static const char usage[] =
     "  --landlock yes|no|auto     give up the right to files that are not served (default auto: where the kernel can)\n"
     "  --seccomp yes|no           give up system calls that serving does not take (default no)\n"
     "  --stop-within TIME         at most so long for what is under way when it ends (default 10s)\n"
-    "  --ftp off                  no FTP (there is none in this version)\n"
     "  --backend auto|uring|threads\n"
     "                             how input and output are done (default auto: the best that works)\n"
     "  --threads N                queues, with a thread each (default: one for each core)\n"
@@ -48,13 +49,15 @@ static const char usage[] =
     "SIGINT or SIGTERM ends it: what is under way is finished, within that time or until the second signal.\n"
     "SIGUSR1: the access log was renamed; what is written from now on goes to a new one.\n";
 
-enum { OPTION_HTTP = 256, OPTION_FTP, OPTION_SPA, OPTION_SHOW, OPTION_KEYS };
+enum { OPTION_SPA = 256, OPTION_SHOW, OPTION_KEYS };
 
 /* Options that are a key's. Their codes in long_options count from OPTION_KEYS on. */
 static const struct key_option {
     const char *name, *section, *key;
     const char *value; /* of one without an argument */
 } key_options[] = {
+    {"http", "Server", "Listen", NULL},
+    {"ftp", "Ftp", "Listen", NULL},
     {"backend", "Server", "Backend", NULL},
     {"threads", "Server", "Threads", NULL},
     {"cache", "Server", "Cache", NULL},
@@ -74,11 +77,9 @@ static const struct key_option {
     {"precompressed", "Host", "Precompressed", "yes"},
 };
 
-enum { KEY_OPTIONS = sizeof key_options / sizeof key_options[0], OWN_OPTIONS = 11 };
+enum { KEY_OPTIONS = sizeof key_options / sizeof key_options[0], OWN_OPTIONS = 9 };
 
 static const struct option own_options[OWN_OPTIONS] = {
-    {"http", required_argument, NULL, OPTION_HTTP},
-    {"ftp", required_argument, NULL, OPTION_FTP},
     {"spa", required_argument, NULL, OPTION_SPA},
     {"bind", required_argument, NULL, 'b'},
     {"port", required_argument, NULL, 'p'},
@@ -95,7 +96,7 @@ struct command_line {
     struct config *config; /* that the options are applied to */
     char **arguments;      /* of the program, as they were given */
     const char *file, *bind, *port, *directory;
-    bool test, show, http_off;
+    bool test, show;
     unsigned count;
     struct {
         int option;
@@ -113,15 +114,6 @@ static int set(struct command_line *line, const char *option, const char *sectio
 {
     char why[512];
     return config_set(line->config, section, key, value, why, sizeof why) ? 0 : bad(option, value, why);
-}
-
-static int set_http(struct command_line *line, const char *value)
-{
-    if (strcmp(value, "off") == 0) {
-        line->http_off = true;
-        return 0;
-    }
-    return set(line, "--http", "Server", "Listen", value);
 }
 
 /* The path of a file in the directory, with or without its slash. */
@@ -144,9 +136,6 @@ static int set_key(struct command_line *line, const struct key_option *option, c
 static int apply_option(struct command_line *line, int option, const char *value)
 {
     switch (option) {
-    case OPTION_HTTP: return set_http(line, value);
-    case OPTION_FTP:
-        return strcmp(value, "off") == 0 ? 0 : bad("--ftp", value, "FTP is not in this version; only 'off' is");
     case OPTION_SPA: return set_spa(line, value);
     default: return set_key(line, &key_options[option - OPTION_KEYS], value);
     }
@@ -159,7 +148,7 @@ static struct listen_address *address_to_change(struct command_line *line)
     for (unsigned i = http->count; i > 0; i--)
         if (!listen_is_local(&http->list[i - 1]))
             return &http->list[i - 1];
-    return set_http(line, "127.0.0.1:8080") == 0 ? &http->list[http->count - 1] : NULL;
+    return set(line, "-p", "Server", "Listen", "127.0.0.1:8080") == 0 ? &http->list[http->count - 1] : NULL;
 }
 
 static int apply_address(struct command_line *line)
@@ -184,15 +173,9 @@ static int apply(struct command_line *line)
         if (error)
             return error;
     }
-    if (line->http_off)
-        line->config->http.count = 0;
     int error = apply_address(line);
     if (error == 0 && line->directory != NULL)
         error = set(line, "directory", "Host", "Directory", line->directory);
-    if (error == 0 && line->http_off && line->config->http.count == 0) {
-        fprintf(stderr, "errand serve: --http off and no FTP: there is nothing to serve with\n");
-        return EXIT_USAGE;
-    }
     return error;
 }
 

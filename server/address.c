@@ -32,24 +32,51 @@ bool address_is_known(const struct address *address)
     return memcmp(address, &unknown, sizeof unknown) != 0;
 }
 
+bool address_is_ipv4(const struct address *address)
+{
+    return memcmp(address->bytes, mapped, sizeof mapped) == 0;
+}
+
+static int address_by(int (*ask)(int, struct sockaddr *, socklen_t *), int socket, struct address *address)
+{
+    struct sockaddr_storage end = {0};
+    socklen_t length = sizeof end;
+    *address = (struct address){0};
+    if (ask(socket, (struct sockaddr *)&end, &length) != 0)
+        return AF_UNSPEC;
+    if (end.ss_family == AF_INET6)
+        *address = address_of_ipv6(&((struct sockaddr_in6 *)&end)->sin6_addr);
+    else if (end.ss_family == AF_INET)
+        *address = address_of_ipv4(&((struct sockaddr_in *)&end)->sin_addr);
+    return end.ss_family;
+}
+
 int address_of_peer(int socket, struct address *address)
 {
-    struct sockaddr_storage peer = {0};
-    socklen_t length = sizeof peer;
-    *address = (struct address){0};
-    if (getpeername(socket, (struct sockaddr *)&peer, &length) != 0)
-        return AF_UNSPEC;
-    if (peer.ss_family == AF_INET6)
-        *address = address_of_ipv6(&((struct sockaddr_in6 *)&peer)->sin6_addr);
-    else if (peer.ss_family == AF_INET)
-        *address = address_of_ipv4(&((struct sockaddr_in *)&peer)->sin_addr);
-    return peer.ss_family;
+    return address_by(getpeername, socket, address);
+}
+
+int address_of_socket(int socket, struct address *address)
+{
+    return address_by(getsockname, socket, address);
+}
+
+unsigned address_to_socket(const struct address *address, unsigned port, struct sockaddr_in6 *out)
+{
+    *out = (struct sockaddr_in6){.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port)};
+    memcpy(&out->sin6_addr, address->bytes, sizeof address->bytes);
+    if (!address_is_ipv4(address))
+        return sizeof *out;
+    struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    memcpy(&v4.sin_addr, address->bytes + sizeof mapped, 4);
+    memcpy(out, &v4, sizeof v4);
+    return sizeof v4;
 }
 
 struct address address_of_one_client(const struct address *address)
 {
     struct address client = *address;
-    if (memcmp(address->bytes, mapped, sizeof mapped) != 0)
+    if (!address_is_ipv4(address))
         memset(client.bytes + 8, 0, 8);
     return client;
 }

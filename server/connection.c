@@ -60,6 +60,8 @@ void connection_open(struct endpoint *endpoint, int fd)
     connection->since = errand_queue_now(worker->queue);
     wait_list_add(&worker->waits[WAIT_IDLE], connection);
     worker_sweep_by(worker, connection->since + worker_wait_limit(worker, WAIT_IDLE));
+    if (endpoint->protocol->opened != NULL && (endpoint->gate == NULL || gate_client(connection)->header == NULL))
+        endpoint->protocol->opened(connection);
 }
 
 void connection_wait(struct connection *connection, enum wait_kind kind)
@@ -88,6 +90,12 @@ static void finish(struct connection *connection)
     worker_count_connection(connection->endpoint, -1);
 }
 
+static void finish_if_over(struct connection *connection)
+{
+    if (connection->chain == 0 && connection->held == 0)
+        finish(connection);
+}
+
 void connection_discard(struct connection *connection)
 {
     struct worker *worker = worker_of(connection);
@@ -104,12 +112,32 @@ void connection_close(struct connection *connection)
     if (connection->source != NULL)
         errand_source_stop(connection->source);
     connection->source = NULL;
-    if (connection->chain == 0) {
-        finish(connection);
-        return;
-    }
     connection->state = CONNECTION_CLOSING;
-    errand_cancel(worker_of(connection)->queue, connection->chain);
+    if (connection->chain != 0)
+        errand_cancel(worker_of(connection)->queue, connection->chain);
+    if (connection->endpoint->protocol->cancel != NULL)
+        connection->endpoint->protocol->cancel(connection);
+    finish_if_over(connection);
+}
+
+void connection_stop(struct connection *connection)
+{
+    if (connection->endpoint->protocol->stop != NULL)
+        connection->endpoint->protocol->stop(connection);
+    else
+        connection_close(connection);
+}
+
+void connection_hold(struct connection *connection)
+{
+    connection->held++;
+}
+
+void connection_let_go(struct connection *connection)
+{
+    connection->held--;
+    if (connection->state == CONNECTION_CLOSING && worker_of(connection)->queue != NULL)
+        finish_if_over(connection);
 }
 
 void connection_reset(struct connection *connection)
@@ -171,7 +199,7 @@ void connection_chain_event(struct connection *connection, const struct errand_e
         close_on_worker(worker_of(connection)->queue, event->fd);
     if (protocol->stopped != NULL)
         protocol->stopped(connection, event);
-    finish(connection);
+    finish_if_over(connection);
 }
 
 int connection_submit(struct connection *connection, errand_chain *chain, const struct connection_limits *limits)
@@ -199,7 +227,7 @@ void connection_resume(struct connection *connection)
 
 void connection_expired(struct connection *connection)
 {
-    if (connection->wait == WAIT_INPUT || connection->wait == WAIT_BODY)
+    if (connection->wait != WAIT_IDLE && connection->wait != WAIT_DRAIN)
         connection->endpoint->protocol->expired(connection);
     else
         connection_close(connection);

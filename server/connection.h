@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A client's connection, whatever protocol it speaks: its socket, its receive source, at most one chain under way, and
- * the time for which it may wait. A protocol puts this record at the head of its own.
+ * A client's connection, whatever protocol it speaks: its socket, its receive source, at most one chain under way (and
+ * what the protocol has under way beside it), and the time for which it may wait. A protocol puts this record at the
+ * head of its own.
  *
  *              accepted
  *                 |
@@ -24,11 +25,13 @@ struct connection;
 
 /* What a connection waits for. One list of each kind a worker, in order of time. */
 enum wait_kind {
-    WAIT_IDLE,  /* the next request */
-    WAIT_INPUT, /* the rest of one that has begun */
-    WAIT_DRAIN, /* the client to notice that this is over */
-    WAIT_BODY,  /* more of the body of an upload */
-    WAIT_BUSY,  /* a chain, which has time limits of its own */
+    WAIT_IDLE,    /* the next request */
+    WAIT_SESSION, /* the next command of who has logged in */
+    WAIT_LOGIN,   /* who has not */
+    WAIT_INPUT,   /* the rest of a request that has begun */
+    WAIT_DRAIN,   /* the client to notice that this is over */
+    WAIT_BODY,    /* more of the body of an upload */
+    WAIT_BUSY,    /* a chain, which has time limits of its own */
     WAIT_KINDS
 };
 
@@ -37,12 +40,16 @@ struct protocol {
     const char *name;
     size_t connection_size;                                             /* of its record; zeroed at first */
     const char *crowded;                                                /* what one too many of an address is told */
+    void (*opened)(struct connection *);                                /* it may be spoken to now; may be NULL */
     void (*data)(struct connection *, const char *data, size_t length); /* valid during the call */
     void (*ended)(struct connection *);                                 /* the client sends no more */
     void (*chain)(struct connection *, const struct errand_event *);    /* its chain ended */
     void (*stopped)(struct connection *, const struct errand_event *);  /* or it did, being closed; may be NULL */
-    void (*expired)(struct connection *);                               /* WAIT_INPUT or WAIT_BODY: too long */
-    void (*release)(struct connection *);                               /* gives back what the record refers to */
+    void (*expired)(struct connection *);                               /* it waited too long for input */
+    void (*stop)(struct connection *);   /* the server ends while it waits for input; NULL: it is closed */
+    void (*cancel)(struct connection *); /* it is being closed: ends what it held; NULL: it holds nothing */
+    void (*accepted)(struct endpoint *, const struct errand_event *); /* NULL: a connection is opened */
+    void (*release)(struct connection *);                             /* gives back what the record refers to */
 };
 
 enum connection_state { CONNECTION_OPEN, CONNECTION_LINGER, CONNECTION_CLOSING, CONNECTION_DEAD };
@@ -56,6 +63,7 @@ struct connection {
     int fd;
     unsigned drained; /* bytes thrown away while lingering */
     uint8_t state;    /* enum connection_state */
+    uint8_t held;     /* by so many chains beside its own */
     uint8_t wait;     /* enum wait_kind */
     bool ended;       /* the client has shut its side down */
     bool paused;      /* no more input wanted for now */
@@ -80,6 +88,11 @@ int connection_submit(struct connection *connection, errand_chain *chain, const 
 /* Begins a wait, now. The same kind again begins anew. */
 void connection_wait(struct connection *connection, enum wait_kind kind);
 
+/* The protocol has a chain of its own under way that uses the connection: it stays until the chain has ended, which
+ * its protocol's `cancel` is to bring about. */
+void connection_hold(struct connection *connection);
+void connection_let_go(struct connection *connection);
+
 /* No more input until it is resumed. */
 void connection_pause(struct connection *connection);
 void connection_resume(struct connection *connection);
@@ -93,6 +106,9 @@ void connection_close(struct connection *connection);
 
 /* Ends it with a reset: closed, a client who does not read would leave the kernel with all that he has not taken. */
 void connection_reset(struct connection *connection);
+
+/* The server ends, and it waits for input. */
+void connection_stop(struct connection *connection);
 
 /* Its wait lasted too long. */
 void connection_expired(struct connection *connection);

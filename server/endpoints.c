@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which worker accepts from which socket. */
+#include "ftp/session.h"
 #include "http/session.h"
 #include "listen.h"
 #include "record/status.h"
@@ -11,26 +12,30 @@
 #include <stdlib.h>
 #include <string.h>
 
-unsigned server_listeners(const struct server *server, bool status)
+unsigned server_listeners(const struct server *server, enum listener_kind kind)
 {
     unsigned count = 0;
     for (unsigned n = 0; n < server->listeners.count; n++)
-        count += server->listeners.list[n].status == status;
+        count += server->listeners.list[n].kind == kind;
     return count;
 }
 
-static bool add_endpoint(struct worker *worker, bool status, int listener)
+static const struct protocol *const protocols[LISTENER_KINDS] = {
+    [LISTENER_HTTP] = &http_protocol, [LISTENER_FTP] = &ftp_protocol, [LISTENER_STATUS] = &status_protocol};
+
+static bool add_endpoint(struct worker *worker, enum listener_kind kind, int listener)
 {
+    bool status = kind == LISTENER_STATUS;
     struct endpoint *endpoints = reallocarray(worker->endpoints, worker->endpoint_count + 1, sizeof *endpoints);
     if (endpoints == NULL)
         return false;
     worker->endpoints = endpoints;
     endpoints[worker->endpoint_count++] =
         (struct endpoint){.worker = worker,
-                          .protocol = status ? &status_protocol : &http_protocol,
+                          .protocol = protocols[kind],
                           .gate = status ? NULL : worker->server->gate,
                           .listener = listener,
-                          .most = status ? status_share(server_listeners(worker->server, true)) : 0};
+                          .most = status ? status_share(server_listeners(worker->server, kind)) : 0};
     return true;
 }
 
@@ -40,15 +45,15 @@ static bool add_endpoint(struct worker *worker, bool status, int listener)
  */
 static bool hand_out(struct server *server, struct listener *listener)
 {
-    unsigned workers = listener->status ? 1 : server->count;
+    unsigned workers = listener->kind == LISTENER_STATUS ? 1 : server->count;
     unsigned rounds = listener->count > workers ? listener->count : workers;
     bool good = true;
     for (unsigned i = listener->count; i < rounds && good; i++) {
         int shared = fcntl(listener->sockets[i % listener->count], F_DUPFD_CLOEXEC, 3);
-        good = shared >= 0 && add_endpoint(&server->workers[i % workers], listener->status, shared);
+        good = shared >= 0 && add_endpoint(&server->workers[i % workers], listener->kind, shared);
     }
     for (unsigned i = 0; i < listener->count && good; i++) {
-        good = add_endpoint(&server->workers[i % workers], listener->status, listener->sockets[i]);
+        good = add_endpoint(&server->workers[i % workers], listener->kind, listener->sockets[i]);
         listener->sockets[i] = good ? -1 : listener->sockets[i];
     }
     return good;
@@ -73,7 +78,7 @@ void server_forget_addresses(struct worker *worker, bool all)
 {
     struct listeners *listeners = &worker->server->listeners;
     for (unsigned n = 0; n < listeners->count && worker->number == 0; n++)
-        if (all || !listeners->list[n].status)
+        if (all || listeners->list[n].kind != LISTENER_STATUS)
             listener_forget(&listeners->list[n]);
 }
 
@@ -84,9 +89,9 @@ void server_print_addresses(const struct server *server, bool status)
     const char *before = "";
     for (unsigned n = 0; n < server->listeners.count; n++) {
         const struct listener *listener = &server->listeners.list[n];
-        if (listener->status != status)
+        if ((listener->kind == LISTENER_STATUS) != status)
             continue;
-        listen_url(&listener->address, "http", url);
+        listen_url(&listener->address, listener->kind == LISTENER_FTP ? "ftp" : "http", url);
         printf("%s%s", before, url);
         before = ", ";
     }

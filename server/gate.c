@@ -189,6 +189,8 @@ size_t gate_input(struct connection *connection, const char **data, size_t lengt
         return 0;
     if (used == length && connection->wait == WAIT_INPUT)
         connection_wait(connection, WAIT_IDLE);
+    if (connection->endpoint->protocol->opened != NULL)
+        connection->endpoint->protocol->opened(connection);
     *data += used;
     return length - used;
 }

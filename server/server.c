@@ -195,7 +195,7 @@ static int open_record(struct server *server)
     const struct config *config = server->config;
     server->record = (struct record_options){.access_log = config->access_log,
                                              .format = config->access_log_format,
-                                             .status = server_listeners(server, true) > 0};
+                                             .status = server_listeners(server, LISTENER_STATUS) > 0};
     int error = config->access_log == NULL ? 0 : sink_check(config->access_log);
     if (error) {
         fprintf(stderr, "errand: cannot write the access log %s: %s\n", config->access_log,

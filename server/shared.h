@@ -20,7 +20,7 @@ struct server {
     struct listeners listeners; /* whose sockets the workers have */
     struct sites sites;
     struct mime_types *types;
-    struct gate *gate; /* NULL: there is none */
+    struct gate *gate;            /* NULL: there is none */
     char confined[CONFINE_WORDS]; /* to what, in words */
     struct worker *workers;
     unsigned count;
@@ -46,8 +46,8 @@ void server_signal(struct server *server, int number);
 /* Opens what the configuration says, or takes it from `running`, and gives each worker its share. False: said. */
 bool server_listen(struct server *server, const struct listeners *running);
 
-/* Addresses of the service, or of the status: how many there are, and on standard output what they are. */
-unsigned server_listeners(const struct server *server, bool status);
+/* Addresses of a kind; and on standard output those of the service, or of the status. */
+unsigned server_listeners(const struct server *server, enum listener_kind kind);
 void server_print_addresses(const struct server *server, bool status);
 
 /* Of a worker that is about to stop listening: clients are no longer to look for the sockets' files, if they are ours.

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A worker's loop, its timers, and how it stops. */
 #include "worker.h"
+#include "files/sweep.h"
+#include "ftp/ports.h"
+#include "ftp/session.h"
 #include "http/answer.h"
 #include "log.h"
 #include "pace.h"
@@ -24,6 +27,8 @@ int64_t worker_wait_limit(const struct worker *worker, enum wait_kind kind)
     const struct config_limits *limits = &worker->server->config->limits;
     switch (kind) {
     case WAIT_IDLE: return limits->idle_ns;
+    case WAIT_SESSION: return worker->server->config->ftp.idle_ns;
+    case WAIT_LOGIN: return worker->server->config->ftp.login_ns;
     case WAIT_INPUT: return limits->head_ns;
     case WAIT_BODY: return limits->body_ns;
     case WAIT_DRAIN: return 2 * ERRAND_SECOND;
@@ -97,10 +102,10 @@ static void pause_accept(struct endpoint *full)
 }
 
 /* No place is left: of the connections that nobody has used for a while, some end. */
-static void make_room(struct endpoint *full)
+static void make_room(struct endpoint *full, enum wait_kind kind)
 {
     int64_t now = errand_queue_now(full->worker->queue);
-    struct connection *at = full->worker->waits[WAIT_IDLE].first;
+    struct connection *at = full->worker->waits[kind].first;
     for (unsigned closed = 0, seen = 0; at != NULL && closed < BATCH / 4 && seen < 16 * BATCH; seen++) {
         struct connection *next = at->next;
         if (now - at->since < SPARE_NS)
@@ -122,7 +127,8 @@ static void make_room_for_all(struct worker *worker)
         if (!endpoint->paused || (endpoint->most == 0 && service))
             continue;
         service = service || endpoint->most == 0;
-        make_room(endpoint); /* which may resume it, and others */
+        make_room(endpoint, WAIT_IDLE); /* which may resume it, and others */
+        make_room(endpoint, WAIT_LOGIN);
     }
 }
 
@@ -184,6 +190,10 @@ static void on_accept_error(struct endpoint *endpoint, int error)
 
 static void on_accept(struct endpoint *endpoint, const struct errand_event *event)
 {
+    if (endpoint->protocol->accepted != NULL) {
+        endpoint->protocol->accepted(endpoint, event);
+        return;
+    }
     if (event->error != 0) {
         on_accept_error(endpoint, event->error);
         return;
@@ -234,7 +244,7 @@ void worker_stop(struct worker *worker)
         for (struct connection *at = worker->waits[kind].first; at != NULL; at = next) {
             next = at->next;
             if (at->endpoint->most == 0) /* who asks for the status is told that it stops */
-                connection_close(at);
+                connection_stop(at);
         }
     }
     set_timer(worker, &worker->grace, worker->server->config->limits.stop_ns);
@@ -286,7 +296,7 @@ static bool may_come(const struct worker *worker)
 static bool is_done(struct worker *worker)
 {
     return worker->phase != WORKER_SERVES && worker->connections == 0 && !may_come(worker) &&
-           remover_is_idle(&worker->http->remover) && record_finished(&worker->record) && server_may_leave(worker);
+           remover_is_idle(&worker->remover) && record_finished(&worker->record) && server_may_leave(worker);
 }
 
 void worker_run(struct worker *worker)
@@ -312,6 +322,8 @@ static int open_sources(struct worker *worker)
 {
     static const int numbers[WORKER_SIGNALS] = {SIGINT, SIGTERM, SIGQUIT, SIGUSR1};
     int error = errand_source_post(worker->queue, worker, &worker->post);
+    if (worker->number == 0)
+        sweep_begin(worker, &worker->remover);
     for (unsigned i = 0; i < WORKER_SIGNALS && worker->number == 0 && error == 0; i++)
         error = errand_source_signal(worker->queue, numbers[i], worker, &worker->signals[i]);
     for (unsigned i = 0; i < worker->endpoint_count && error == 0; i++) {
@@ -344,15 +356,18 @@ static int open_protocols(struct worker *worker)
 {
     const struct server *server = worker->server;
     worker->http = http_shared_open(worker, server->types);
+    worker->ftp = ftp_shared_open(worker);
     if (worker->number == 0 && server->record.status)
         worker->status = status_shared_open(server->workers, server->count);
     for (unsigned i = 0; i < worker->endpoint_count; i++) {
         struct endpoint *endpoint = &worker->endpoints[i];
-        endpoint->shared = endpoint->most == 0 ? (void *)worker->http : (void *)worker->status;
+        endpoint->shared = endpoint->protocol == &http_protocol  ? (void *)worker->http
+                           : endpoint->protocol == &ftp_protocol ? (void *)worker->ftp
+                                                                 : (void *)worker->status;
         if (endpoint->shared == NULL)
             return -ENOMEM;
     }
-    return worker->http == NULL ? -ENOMEM : 0;
+    return worker->http == NULL || worker->ftp == NULL ? -ENOMEM : 0;
 }
 
 int worker_open(struct worker *worker)
@@ -364,11 +379,12 @@ int worker_open(struct worker *worker)
         .backend = server->config->backend,
         .chains = chains < CHAINS_MAX ? chains : CHAINS_MAX,
         .chain_steps = HTTP_CHAIN_STEPS, /* the access log has fewer: a buffer of 64 KiB in pieces, see record/sink.c */
-        .sources = server->limit + WORKER_OWN + worker->endpoint_count,
+        .sources = server->limit + WORKER_OWN + FTP_PORTS_MAX + worker->endpoint_count,
         .close_grace_ns = 3 * ERRAND_SECOND, /* a busy machine is no hanging disk */
         .why = worker->why,
         .why_size = sizeof worker->why,
     };
+    worker->remover.worker = worker;
     int error = errand_queue_open(&worker->queue, &options);
     if (error)
         return error;
@@ -406,7 +422,9 @@ void worker_close(struct worker *worker)
     server_forget_addresses(worker, true);
     close_listeners(worker, true);
     cache_close(worker->cache);
+    remover_close(&worker->remover);
     http_shared_close(worker->http);
+    ftp_shared_close(worker->ftp);
     status_shared_close(worker->status);
     free(worker->roots);
 }

@@ -7,12 +7,14 @@
 #ifndef SERVER_WORKER_H
 #define SERVER_WORKER_H
 
+#include "files/remover.h"
 #include "record/record.h"
 #include "waits.h"
 
 #include <pthread.h>
 
 struct cache;
+struct ftp_shared;
 struct gate;
 struct http_shared;
 struct server;
@@ -52,8 +54,10 @@ struct worker {
     unsigned endpoint_count;
     unsigned paused; /* of these: so many accept nobody for now */
     struct http_shared *http;
+    struct ftp_shared *ftp;
     struct cache *cache;          /* NULL: none */
     struct status_shared *status; /* NULL: nobody asks this worker */
+    struct remover remover;
     struct record record;
     struct wait_list waits[WAIT_KINDS];
     struct connection *dead; /* to be freed after the batch */

@@ -26,7 +26,7 @@ class Service:
         bench.keep("errand.conf", common.read(self.file))
         self.output = f"{bench.work}/output"
         with open(self.output, "w") as output:
-            self.process = bench.start([self.program, "serve", "-c", self.file], cpu=common.SERVER_CPU, stdout=output)
+            self.process = bench.start([self.program, "serve", "-c", self.file, "--ftp", "off"], cpu=common.SERVER_CPU, stdout=output)
         bench.wait_port(trial.PORT, self.process)
 
     def install(self):

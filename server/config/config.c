@@ -106,6 +106,8 @@ struct config *config_new(void)
         return NULL;
     whole->config.cache = default_cache();
     whole->config.mime_types = "/etc/mime.types";
+    whole->config.ftp = (struct config_ftp){
+        .anonymous = true, .active = true, .idle_ns = 300 * ERRAND_SECOND, .login_ns = 30 * ERRAND_SECOND};
     whole->config.limits = (struct config_limits){
         .idle_ns = 60 * ERRAND_SECOND,
         .head_ns = 15 * ERRAND_SECOND,
@@ -172,13 +174,30 @@ static bool same_address(const struct listen_address *one, const struct listen_a
     return memcmp(&one->any, &other->any, one->length) == 0;
 }
 
+/* Of all that are listened on. */
+static const struct listen_address *address_of(const struct config *config, unsigned number)
+{
+    const struct config_addresses *all[] = {&config->http, &config->ftp.listen, &config->status}, **at = all;
+    while (number >= (*at)->count)
+        number -= (*at++)->count;
+    return &(*at)->list[number];
+}
+
+/* Where nothing else was said. False: no memory. */
+static bool listen_by_default(struct config *config, struct config_addresses *addresses, const char *text)
+{
+    if (addresses->count > 0 || addresses->off)
+        return true;
+    struct listen_address *address = config_add(config, &addresses->list, &addresses->count, sizeof *address);
+    return address != NULL && listen_address_read(address, text);
+}
+
 static bool addresses_differ(const struct config *config, char *why, size_t why_size)
 {
-    unsigned http = config->http.count, all = http + config->status.count;
+    unsigned all = config->http.count + config->ftp.listen.count + config->status.count;
     for (unsigned i = 0; i < all; i++) {
         for (unsigned j = 0; j < i; j++) {
-            const struct listen_address *one = i < http ? &config->http.list[i] : &config->status.list[i - http];
-            const struct listen_address *other = j < http ? &config->http.list[j] : &config->status.list[j - http];
+            const struct listen_address *one = address_of(config, i), *other = address_of(config, j);
             if (same_address(one, other)) {
                 char url[LISTEN_URL_SPACE];
                 listen_url(one, "http", url);
@@ -208,13 +227,11 @@ static bool rates_fit(const struct config *config, char *why, size_t why_size)
 
 bool config_finish(struct config *config, char *why, size_t why_size)
 {
-    struct listen_address *address = NULL;
-    if (config_default_host(config) == NULL ||
-        (config->http.count == 0 &&
-         (address = config_add(config, &config->http.list, &config->http.count, sizeof *address)) == NULL))
+    if (config_default_host(config) == NULL || !listen_by_default(config, &config->http, "127.0.0.1:8080") ||
+        !listen_by_default(config, &config->ftp.listen, "127.0.0.1:2121"))
         return snprintf(why, why_size, "out of memory"), false;
-    if (address != NULL)
-        listen_address_read(address, "127.0.0.1:8080");
+    if (config->http.count == 0 && config->ftp.listen.count == 0)
+        return snprintf(why, why_size, "neither HTTP nor FTP: there is nothing to serve with"), false;
     if (config->group != NULL && config->user == NULL)
         return snprintf(why, why_size, "Group= without User=: say whose group it is"), false;
     move_default_first(config);

@@ -29,6 +29,7 @@ struct config_texts {
 struct config_addresses {
     struct listen_address *list;
     unsigned count;
+    bool off; /* "off" was said: none, not even the default */
 };
 
 enum config_switch { CONFIG_UNSET, CONFIG_OFF, CONFIG_ON };
@@ -92,11 +93,23 @@ struct config_limits {
     int64_t drain_ns;                 /* after a reload, clients of the process before may go on so long; default 1 h */
 };
 
+/* The FTP server. Its anonymous users see the default host, or the one that HOST names, by that host's rules. */
+struct config_ftp {
+    struct config_addresses listen;       /* default 127.0.0.1:2121 */
+    bool anonymous;                       /* default yes */
+    uint32_t passive_first, passive_last; /* ports of passive data connections; 0: any */
+    struct config_text passive_address;   /* told to clients in 227, behind NAT; NULL: the one that they came to */
+    bool active;                          /* PORT and EPRT are obeyed; default yes */
+    int64_t idle_ns;                      /* between commands of who has logged in; default 5 min */
+    int64_t login_ns;                     /* of who has not; default 30 s */
+};
+
 enum config_log_format { CONFIG_LOG_COMBINED, CONFIG_LOG_JSON };
 
 struct config {
-    const char *file; /* that it came from; NULL: from the command line alone */
-    struct config_addresses http;
+    const char *file;             /* that it came from; NULL: from the command line alone */
+    struct config_addresses http; /* default 127.0.0.1:8080 */
+    struct config_ftp ftp;
     struct config_addresses status; /* metrics, health, live page; none: off */
     uint32_t socket_mode;           /* of sockets in the filesystem; 0: as the umask has it */
     struct config_texts proxies;    /* addresses and prefixes that may begin with a PROXY header */

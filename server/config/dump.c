@@ -75,6 +75,8 @@ static void print_log_format(FILE *out, const struct config_key *key, const void
 static void print_listen(FILE *out, const struct config_key *key, const void *field)
 {
     const struct config_addresses *addresses = field;
+    if (addresses->off)
+        fprintf(out, "%s=off\n", key->name);
     for (unsigned i = 0; i < addresses->count; i++) {
         char url[LISTEN_URL_SPACE];
         listen_url(&addresses->list[i], "http", url);
@@ -83,6 +85,13 @@ static void print_listen(FILE *out, const struct config_key *key, const void *fi
         else
             fprintf(out, "%s=%.*s\n", key->name, (int)(strlen(url) - sizeof "http:///" + 1), url + strlen("http://"));
     }
+}
+
+static void print_ports(FILE *out, const struct config_key *key, const void *field)
+{
+    const uint32_t *ports = field;
+    if (ports[0] != 0)
+        fprintf(out, "%s=%u-%u\n", key->name, ports[0], ports[1]);
 }
 
 static void print_pages(FILE *out, const struct config_key *key, const void *field)
@@ -158,6 +167,8 @@ static const struct {
     {config_parse_cache_control, print_nothing},
     {config_parse_redirect, print_redirect},
     {config_parse_type, print_type},
+    {config_parse_ports, print_ports},
+    {config_parse_ipv4, print_text},
 };
 
 static void print_section(FILE *out, enum config_section section, const void *record)

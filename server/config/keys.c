@@ -9,6 +9,7 @@
 #define LIMIT(field)    offsetof(struct config, limits.field)
 #define HOST(field)     offsetof(struct config_host, field)
 #define PATH(field)     offsetof(struct config_rule, field)
+#define FTP(field)      offsetof(struct config, ftp.field)
 #define LIST(type)      sizeof(struct type)
 #define HOURS(n)        ((n) * (uint64_t)3600 * ERRAND_SECOND)
 #define TIME            ERRAND_MILLISECOND, HOURS(24)
@@ -53,6 +54,14 @@ const struct config_key config_keys[] = {
     {CONFIG_STATUS, "Listen", config_parse_listen, SERVER(status), LIST(config_addresses), 0, 0,
      "where metrics and health are"},
 
+    {CONFIG_FTP, "Listen", config_parse_listen, FTP(listen), LIST(config_addresses), 0, 0, "where to listen"},
+    {CONFIG_FTP, "Anonymous", config_parse_bool, FTP(anonymous), 0, 0, 0, "anybody without a password"},
+    {CONFIG_FTP, "PassivePorts", config_parse_ports, FTP(passive_first), 0, 0, 0, "of data connections"},
+    {CONFIG_FTP, "PassiveAddress", config_parse_ipv4, FTP(passive_address), 0, 0, 0, "told to clients, behind NAT"},
+    {CONFIG_FTP, "Active", config_parse_bool, FTP(active), 0, 0, 0, "PORT and EPRT"},
+    {CONFIG_FTP, "IdleTimeout", config_parse_duration, FTP(idle_ns), 0, TIME, "between commands"},
+    {CONFIG_FTP, "LoginTimeout", config_parse_duration, FTP(login_ns), 0, TIME, "without having logged in"},
+
     {CONFIG_HOST, "Directory", config_parse_path, HOST(directory), 0, 0, 0, "what is served"},
     {CONFIG_HOST, "Index", config_parse_names, HOST(index), LIST(config_texts), 0, 0, "names tried for a directory"},
     {CONFIG_HOST, "TryFiles", config_parse_try, HOST(try_files), LIST(config_texts), 0, 0,
@@ -84,9 +93,9 @@ const struct config_key config_keys[] = {
 const unsigned config_key_count = sizeof config_keys / sizeof config_keys[0];
 _Static_assert(sizeof config_keys / sizeof config_keys[0] <= CONFIG_KEYS_MAX, "what is set is noted for each");
 
-const char *const config_section_names[CONFIG_SECTIONS] = {"Server", "Limits", "Log", "Status", "Host", "Path"};
-const char *const config_section_shown[CONFIG_SECTIONS] = {"[Server]", "[Limits]",       "[Log]",
-                                                           "[Status]", "[Host NAME...]", "[Path PATTERN]"};
+const char *const config_section_names[CONFIG_SECTIONS] = {"Server", "Limits", "Log", "Status", "Ftp", "Host", "Path"};
+const char *const config_section_shown[CONFIG_SECTIONS] = {"[Server]", "[Limits]",       "[Log]",         "[Status]",
+                                                           "[Ftp]",    "[Host NAME...]", "[Path PATTERN]"};
 
 const struct config_key *config_find_key(enum config_section section, const char *name)
 {
@@ -175,6 +184,6 @@ void config_explain_section(const char *name, char *wrong)
         }
     }
     snprintf(wrong + used, CONFIG_WRONG_SPACE - used,
-             "want [Server], [Limits], [Log], [Status], [Host NAME...] or "
+             "want [Server], [Limits], [Log], [Status], [Ftp], [Host NAME...] or "
              "[Path PATTERN]");
 }

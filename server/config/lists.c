@@ -5,6 +5,7 @@
 #include "http/bytes.h"
 #include "http/mime.h"
 
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,12 @@ bool config_parse_listen(struct config_setting *setting)
     struct config_addresses *addresses = setting->field;
     struct listen_address address = {0};
     char text[256];
+    if (strcmp(setting->value, "off") == 0) {
+        addresses->off = true;
+        return addresses->count == 0 || config_wrong(setting, "off stands alone, without addresses beside it");
+    }
+    if (addresses->off)
+        return config_wrong(setting, "off stands alone, without addresses beside it");
     bool local = strncmp(setting->value, "unix:", 5) == 0;
     bool relative = local && setting->value[5] != '/' && setting->value[5] != '\0';
     const char *folder = relative && setting->folder != NULL ? setting->folder : "";
@@ -48,13 +55,34 @@ bool config_parse_listen(struct config_setting *setting)
     if (local && length >= (int)(5 + sizeof address.local.sun_path))
         return config_wrong(setting, "the path of a socket may have at most 107 bytes; choose a shorter one");
     if (length >= (int)sizeof text || !listen_address_read(&address, text))
-        return config_wrong(setting,
-                            "want ADDR:PORT, [IPV6]:PORT, PORT or unix:PATH, as in 127.0.0.1:8080 or [::1]:8080");
+        return config_wrong(setting, "want ADDR:PORT, [IPV6]:PORT, PORT, unix:PATH or off, as in 127.0.0.1:8080 or "
+                                     "[::1]:8080");
     struct listen_address *added = config_add(setting->config, &addresses->list, &addresses->count, sizeof *added);
     if (added == NULL)
         return no_memory(setting);
     *added = address;
     return true;
+}
+
+bool config_parse_ports(struct config_setting *setting)
+{
+    uint32_t *ports = setting->field;
+    unsigned first, last;
+    int used = 0;
+    bool good = sscanf(setting->value, "%5u-%5u%n", &first, &last, &used) == 2 && setting->value[used] == '\0';
+    if (!good || first < 1 || last > UINT16_MAX || first > last)
+        return config_wrong(setting, "want two ports, as in 50000-50999");
+    ports[0] = first;
+    ports[1] = last;
+    return true;
+}
+
+bool config_parse_ipv4(struct config_setting *setting)
+{
+    struct in_addr address;
+    if (inet_pton(AF_INET, setting->value, &address) != 1)
+        return config_wrong(setting, "want an IPv4 address, as in 192.0.2.1");
+    return config_parse_realm(setting);
 }
 
 bool config_parse_proxies(struct config_setting *setting)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Changes without a body: see change.h. */
 #include "change.h"
-#include "temporary.h"
+#include "files/place.h"
+#include "files/temporary.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,21 +10,6 @@
 #include <sys/stat.h>
 
 enum { DIRECTORY_MODE = 0777 };
-
-size_t change_directory(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-    return slash ? (size_t)(slash - path) + 1 : 0;
-}
-
-const char *change_parent(errand_chain *chain, const char *path)
-{
-    size_t length = change_directory(path);
-    char *parent = errand_chain_memory(chain, length + 2);
-    if (parent == NULL)
-        return NULL;
-    return length > 0 ? memcpy(parent, path, length) : memcpy(parent, ".", 1);
-}
 
 int change_look(errand_chain *chain, struct exchange *exchange, const char *path, int flags, struct errand_stat *stat)
 {
@@ -70,13 +56,6 @@ int change_judge(struct exchange *exchange, int64_t found)
     return http_conditions_judge(&exchange->conditions, exchange->method, &current).status;
 }
 
-void change_sync(errand_chain *chain, struct exchange *exchange, const char *path)
-{
-    const char *parent = change_parent(chain, path);
-    int step = errand_step_open(chain, exchange_root(exchange), parent, O_RDONLY | O_DIRECTORY, 0);
-    errand_step_sync(chain, ERRAND_SLOT(step), 0);
-}
-
 static int changed(errand_chain *chain, void *context)
 {
     struct exchange *exchange = context;
@@ -85,7 +64,7 @@ static int changed(errand_chain *chain, void *context)
 
 static int append_rest(errand_chain *chain, struct exchange *exchange)
 {
-    change_sync(chain, exchange, exchange->path);
+    place_sync(chain, exchange_root(exchange), exchange->path);
     int step = errand_step_call(chain, changed, exchange);
     return step < 0 ? step : 0;
 }

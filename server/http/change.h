@@ -1,16 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* DELETE and MKCOL, and what all changes share: looks at what is there, the directory that has to keep a name. MOVE and
+/* DELETE and MKCOL, and what all changes share: looks at what is there. MOVE and
  * COPY are in transfer.h. */
 #ifndef SERVER_HTTP_CHANGE_H
 #define SERVER_HTTP_CHANGE_H
 
 #include "answer.h"
-
-/* How much of a path is its directory, with the slash. */
-size_t change_directory(const char *path);
-
-/* The directory's path, "." for the root, in the chain's memory; NULL: there is none. */
-const char *change_parent(errand_chain *chain, const char *path);
 
 /* Opens what is at the path, if there is anything, and fills stat in. Returns the step. */
 int change_look(errand_chain *chain, struct exchange *exchange, const char *path, int flags, struct errand_stat *stat);
@@ -18,9 +12,6 @@ int change_look(errand_chain *chain, struct exchange *exchange, const char *path
 /* found: the result of that step, of the request's path and exchange->stat. Returns 0, or the status that says why it
  * may not be replaced or removed. */
 int change_judge(struct exchange *exchange, int64_t found);
-
-/* Has the disk keep the names in the directory of the path. */
-void change_sync(errand_chain *chain, struct exchange *exchange, const char *path);
 
 /* Takes the slash off the path of a directory. */
 void change_trim(struct exchange *exchange);

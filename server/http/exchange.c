@@ -70,7 +70,7 @@ void exchange_release(struct http_connection *http)
     upload_free(exchange);
     transfer_free(exchange);
     if (exchange->rubbish != NULL)
-        remover_add(&shared->remover, exchange_root(exchange), exchange->rubbish);
+        remover_add(&shared->worker->remover, exchange_root(exchange), exchange->rubbish);
     http->exchange = NULL;
     record_end(exchange_record(exchange), &exchange->record);
     free(exchange->large);

@@ -6,7 +6,6 @@
 #include "session.h"
 #include "exchange.h"
 #include "input.h"
-#include "sweep.h"
 #include "worker.h"
 
 #include <assert.h>
@@ -207,14 +206,12 @@ struct http_shared *http_shared_open(struct worker *worker, const struct mime_ty
     struct http_shared *shared = calloc(1, sizeof *shared);
     if (shared == NULL)
         return NULL;
-    shared->worker = shared->remover.worker = worker;
+    shared->worker = worker;
     shared->types = types;
     if (!users_cache_open(&shared->logins)) {
         free(shared);
         return NULL;
     }
-    if (worker->number == 0)
-        sweep_begin(worker, &shared->remover);
     return shared;
 }
 
@@ -222,7 +219,6 @@ void http_shared_close(struct http_shared *shared)
 {
     if (shared == NULL)
         return;
-    remover_close(&shared->remover);
     exchange_free_spares(shared);
     free(shared);
 }

@@ -6,7 +6,6 @@
 #include "connection.h"
 #include "head.h"
 #include "mime.h"
-#include "remover.h"
 #include "users.h"
 
 enum { HTTP_CHAIN_STEPS = 16 }; /* that a chain of a request needs at most */
@@ -30,9 +29,8 @@ struct http_shared {
     struct users_cache logins;
     struct exchange *spare; /* records that are kept for the next requests */
     unsigned spares, in_use, peak;
-    unsigned looks; /* chains that look at entries of directories */
+    unsigned looks;  /* chains that look at entries of directories */
     unsigned copies; /* of collections, under way */
-    struct remover remover;
 };
 
 extern const struct protocol http_protocol;

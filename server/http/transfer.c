@@ -4,7 +4,8 @@
 #include "bytes.h"
 #include "change.h"
 #include "path.h"
-#include "temporary.h"
+#include "files/place.h"
+#include "files/temporary.h"
 #include "upload.h"
 #include "worker.h"
 
@@ -244,8 +245,8 @@ static int status_of_rename(const struct transfer *transfer, int error)
 
 static bool same_directory(const char *one, const char *other)
 {
-    size_t length = change_directory(one);
-    return length == change_directory(other) && memcmp(one, other, length) == 0;
+    size_t length = place_directory(one);
+    return length == place_directory(other) && memcmp(one, other, length) == 0;
 }
 
 static int append_rename(errand_chain *chain, struct exchange *exchange);
@@ -266,9 +267,9 @@ static int placed(errand_chain *chain, void *context)
     bool moves = exchange->method == HTTP_MOVE;
     if (moves && exchange->rubbish != NULL) /* what was replaced stands where the other was */
         errand_step_rename(chain, root, exchange->path, root, exchange->rubbish, 0);
-    change_sync(chain, exchange, transfer_path(transfer));
+    place_sync(chain, exchange_root(exchange), transfer_path(transfer));
     if (moves && !same_directory(exchange->path, transfer_path(transfer)))
-        change_sync(chain, exchange, exchange->path);
+        place_sync(chain, exchange_root(exchange), exchange->path);
     int step = errand_step_call(chain, kept, exchange);
     return step < 0 ? step : 0;
 }
@@ -397,7 +398,7 @@ void transfer_free(struct exchange *exchange)
     struct transfer *transfer = exchange->transfer;
     if (transfer == NULL)
         return;
-    temporary_drop(&transfer->work, &exchange_shared(exchange)->remover);
+    temporary_drop(&transfer->work, &exchange_shared(exchange)->worker->remover);
     exchange_shared(exchange)->copies -= transfer->counted;
     free(transfer->made);
     free(transfer);

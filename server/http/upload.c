@@ -4,7 +4,8 @@
 #include "change.h"
 #include "chunked.h"
 #include "input.h"
-#include "temporary.h"
+#include "files/place.h"
+#include "files/temporary.h"
 #include "transfer.h"
 #include "worker.h"
 
@@ -325,7 +326,7 @@ static int append_name(errand_chain *chain, struct exchange *exchange)
     upload->name = temporary_name(chain, &upload->temporary, target_of(exchange), upload->only_new);
     if (upload->only_new)
         errand_step_optional(chain, upload->name);
-    change_sync(chain, exchange, target_of(exchange));
+    place_sync(chain, exchange_root(exchange), target_of(exchange));
     int step = errand_step_call(chain, kept, exchange);
     return step < 0 ? step : 0;
 }
@@ -366,7 +367,7 @@ void upload_free(struct exchange *exchange)
     struct upload *upload = exchange->upload;
     if (upload == NULL)
         return;
-    temporary_drop(&upload->temporary, &exchange_shared(exchange)->remover);
+    temporary_drop(&upload->temporary, &exchange_shared(exchange)->worker->remover);
     free(upload->piece);
     free(upload);
     exchange->upload = NULL;

@@ -143,6 +143,8 @@ int confine_files(const struct confine *confine, char *why, size_t why_size)
     }
     const char *at = "its files";
     struct rules rules = {.handled = handled_by(version)};
+    if (confine->config->ftp.listen.count > 0)
+        rules.handled.network = 0; /* data connections */
     rules.fd = landlock_create(&rules.handled);
     int error = rules.fd < 0 ? rules.fd : allow_all(&rules, confine, &at);
     if (error == 0)

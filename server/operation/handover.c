@@ -17,7 +17,7 @@ static void write_listener(FILE *out, const struct listener *listener)
 {
     char name[LISTEN_URL_SPACE];
     listener_name(&listener->configured, name);
-    fprintf(out, "listener %s %s ", listener->status ? "status" : "service",
+    fprintf(out, "listener %s %s ", listener_kinds[listener->kind],
             listener->given      ? "given"
             : listener->borrowed ? "borrowed"
                                  : "own");
@@ -96,8 +96,10 @@ static bool read_listener(struct listeners *listeners, const char *at)
 {
     struct listener listener = {0};
     int *sockets = NULL;
-    listener.status = take_word(&at, "status");
-    bool good = listener.status || take_word(&at, "service");
+    bool good = false;
+    for (unsigned kind = 0; kind < LISTENER_KINDS && !good; kind++)
+        if ((good = take_word(&at, listener_kinds[kind])))
+            listener.kind = (uint8_t)kind;
     listener.given = take_word(&at, "given");
     listener.borrowed = listener.given || take_word(&at, "borrowed");
     good = good && (listener.borrowed || take_word(&at, "own")) && take_sockets(&at, &sockets, &listener.count) &&

@@ -10,6 +10,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+const char *const listener_kinds[LISTENER_KINDS] = {"http", "ftp", "status"};
+
 void listener_name(const struct listen_address *address, char out[LISTEN_URL_SPACE])
 {
     char url[LISTEN_URL_SPACE];
@@ -50,7 +52,7 @@ bool listeners_add(struct listeners *listeners, const struct listener *listener,
         return false;
     memcpy(copy, sockets, listener->count * sizeof *copy);
     unsigned at = listeners->count++;
-    for (; at > 0 && list[at - 1].status && !listener->status; at--)
+    for (; at > 0 && list[at - 1].kind > listener->kind; at--)
         list[at] = list[at - 1];
     list[at] = *listener;
     list[at].sockets = copy;
@@ -59,8 +61,10 @@ bool listeners_add(struct listeners *listeners, const struct listener *listener,
 
 static bool add_given(struct listeners *listeners, const struct activation_socket *socket)
 {
-    struct listener listener = {
-        .count = 1, .status = strcmp(socket->name, "status") == 0, .given = true, .borrowed = true};
+    struct listener listener = {.count = 1, .given = true, .borrowed = true};
+    for (unsigned kind = 0; kind < LISTENER_KINDS; kind++)
+        if (strcmp(socket->name, listener_kinds[kind]) == 0)
+            listener.kind = (uint8_t)kind;
     socklen_t length = sizeof listener.address.local;
     if (getsockname(socket->fd, &listener.address.any, &length) == 0)
         listener.address.length = length;
@@ -111,7 +115,7 @@ void listeners_close(struct listeners *listeners, const struct listeners *kept)
 void listeners_close_service(struct listeners *listeners)
 {
     for (unsigned n = 0; n < listeners->count; n++)
-        if (!listeners->list[n].status)
+        if (listeners->list[n].kind != LISTENER_STATUS)
             close_one(&listeners->list[n], NULL);
 }
 
@@ -125,29 +129,32 @@ void listeners_free(struct listeners *listeners)
 
 /* ------------------------------------------------------------------------------------------ opening */
 
-static void explain(const struct listen_address *address, int error, bool status, char *why, size_t why_size)
+static void explain(const struct listen_address *address, int error, enum listener_kind kind, char *why,
+                    size_t why_size)
 {
     char url[LISTEN_URL_SPACE];
-    listen_url(address, "http", url);
+    listen_url(address, kind == LISTENER_FTP ? "ftp" : "http", url);
     bool local = listen_is_local(address);
     const char *remedy =
         error == -EADDRINUSE && local ? "another program listens there (choose another path)"
+        : error == -EADDRINUSE && kind == LISTENER_FTP
+            ? "another program listens there (choose another address with --ftp, or --ftp off)"
         : error == -EADDRINUSE      ? "another program listens there (choose another port with -p, 0 takes a free one)"
         : error == -EACCES && local ? "no permission to make a socket there (choose another folder)"
         : error == -EACCES          ? "no permission (ports below 1024 are for root; choose another with -p)"
         : error == -EADDRNOTAVAIL   ? "this machine does not have that address (0.0.0.0 means all of its addresses)"
         : error == -EEXIST          ? "a file that is no socket is in its place (remove it, or choose another path)"
                                     : strerror(-error);
-    snprintf(why, why_size, "cannot listen on %s%s: %s", url, status ? " for the status" : "", remedy);
+    snprintf(why, why_size, "cannot listen on %s%s: %s", url, kind == LISTENER_STATUS ? " for the status" : "", remedy);
 }
 
 /* One of the kind that matches and has not been taken yet: two of port 0 are two. NULL: none. */
 static const struct listener *find(const struct listeners *running, const struct listen_address *configured,
-                                   bool status, const struct listeners *taken)
+                                   enum listener_kind kind, const struct listeners *taken)
 {
     for (unsigned n = 0; n < running->count; n++) {
         const struct listener *listener = &running->list[n];
-        if (listener->status == status && is_same(&listener->configured, configured) &&
+        if (listener->kind == kind && is_same(&listener->configured, configured) &&
             !has_socket(taken, listener->sockets[0]))
             return listener;
     }
@@ -155,9 +162,10 @@ static const struct listener *find(const struct listeners *running, const struct
 }
 
 static int open_new(struct listeners *listeners, const struct listen_address *configured, unsigned mode,
-                    unsigned sockets, bool status)
+                    unsigned sockets, enum listener_kind kind)
 {
-    struct listener listener = {.configured = *configured, .address = *configured, .count = sockets, .status = status};
+    struct listener listener = {
+        .configured = *configured, .address = *configured, .count = sockets, .kind = (uint8_t)kind};
     int *fds = calloc(sockets, sizeof *fds);
     listener.address.mode = mode;
     int error = fds == NULL ? -ENOMEM : listen_open(&listener.address, fds, sockets);
@@ -172,12 +180,13 @@ static int open_new(struct listeners *listeners, const struct listen_address *co
 }
 
 /* Those of a kind that were given. Returns whether there are any. */
-static bool share_given(struct listeners *listeners, const struct listeners *running, bool status, int *error)
+static bool share_given(struct listeners *listeners, const struct listeners *running, enum listener_kind kind,
+                        int *error)
 {
     bool any = false;
     for (unsigned n = 0; n < running->count; n++) {
         const struct listener *listener = &running->list[n];
-        if (!listener->given || listener->status != status)
+        if (!listener->given || listener->kind != kind)
             continue;
         any = true;
         if (!listeners_add(listeners, listener, listener->sockets))
@@ -187,21 +196,23 @@ static bool share_given(struct listeners *listeners, const struct listeners *run
 }
 
 static bool open_kind(struct listeners *listeners, const struct config *config, unsigned sockets,
-                      const struct listeners *running, bool status, char *why, size_t why_size)
+                      const struct listeners *running, enum listener_kind kind, char *why, size_t why_size)
 {
-    const struct config_addresses *addresses = status ? &config->status : &config->http;
+    const struct config_addresses *addresses = kind == LISTENER_HTTP  ? &config->http
+                                               : kind == LISTENER_FTP ? &config->ftp.listen
+                                                                      : &config->status;
     int error = 0;
-    if (share_given(listeners, running, status, &error))
+    if (share_given(listeners, running, kind, &error))
         return error == 0 || (snprintf(why, why_size, "out of memory"), false);
     for (unsigned i = 0; i < addresses->count; i++) {
         const struct listen_address *configured = &addresses->list[i];
-        const struct listener *same = find(running, configured, status, listeners);
+        const struct listener *same = find(running, configured, kind, listeners);
         if (same != NULL)
             error = listeners_add(listeners, same, same->sockets) ? 0 : -ENOMEM;
         else
-            error = open_new(listeners, configured, config->socket_mode, sockets, status);
+            error = open_new(listeners, configured, config->socket_mode, sockets, kind);
         if (error) {
-            explain(configured, error, status, why, why_size);
+            explain(configured, error, kind, why, why_size);
             return false;
         }
     }
@@ -212,8 +223,9 @@ bool listeners_open(struct listeners *listeners, const struct config *config, un
                     const struct listeners *running, char *why, size_t why_size)
 {
     *listeners = (struct listeners){0};
-    if (open_kind(listeners, config, sockets, running, false, why, why_size) &&
-        open_kind(listeners, config, 1, running, true, why, why_size))
+    if (open_kind(listeners, config, sockets, running, LISTENER_HTTP, why, why_size) &&
+        open_kind(listeners, config, sockets, running, LISTENER_FTP, why, why_size) &&
+        open_kind(listeners, config, 1, running, LISTENER_STATUS, why, why_size))
         return true;
     listeners_close(listeners, running);
     return false;

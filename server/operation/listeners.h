@@ -12,18 +12,23 @@
 
 #include "config/config.h"
 
+enum listener_kind { LISTENER_HTTP, LISTENER_FTP, LISTENER_STATUS, LISTENER_KINDS };
+
+/* "http", "ftp", "status": as a socket unit names them, with FileDescriptorName= */
+extern const char *const listener_kinds[LISTENER_KINDS];
+
 struct listener {
     struct listen_address configured; /* what it is known by over a reload: port 0 stays port 0 */
     struct listen_address address;    /* with the port that the system chose */
     int *sockets;                     /* -1: given away */
     unsigned count;
-    bool status;   /* of the status, not of the service */
+    uint8_t kind;  /* enum listener_kind: whom it leads to; the status is not the service */
     bool given;    /* by a service manager: takes the place of what is configured for its kind */
     bool borrowed; /* somebody else removes the file of a local one at the end */
 };
 
 struct listeners {
-    struct listener *list; /* the service's first, then the status's */
+    struct listener *list; /* in order of their kinds */
     unsigned count;
 };
 
@@ -48,7 +53,7 @@ void listeners_free(struct listeners *listeners);
 /* Adds one that is open. False: no memory. */
 bool listeners_add(struct listeners *listeners, const struct listener *listener, const int *sockets);
 
-/* Adds those that a service manager gave to this process, of which "status" names one of the status. False: why. */
+/* Adds those that a service manager gave to this process, of which "ftp" and "status" name some. False: why. */
 bool listeners_take_given(struct listeners *listeners, char *why, size_t why_size);
 
 /* Nobody is to come through its file any more, unless that is somebody else's. */

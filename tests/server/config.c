@@ -254,6 +254,7 @@ TEST(written_and_read)
     struct config *config = read_good(
         "[Server]\nListen=[::1]:80\nListen=unix:/s\nSocketMode=600\nProxyFrom=10.0.0.0/8\nBackend=uring\nThreads=2\n"
         "User=a\nGroup=b\nCache=5%\nSeccomp=no\n[Limits]\nRate=3K\n[Log]\nAccess=x\nFormat=json\n[Status]\nListen=9\n"
+        "[Ftp]\nPassivePorts=5000-5999\nPassiveAddress=192.0.2.1\n"
         "[Host]\nDirectory=/\nIndex=a b\nTryFiles=/x $path.y\nFallback=/z\nErrorPage=404 /f\nListing=yes\n"
         "[Path /a b/**]\nHeader=A: b ; c\nCacheControl=1d\nRedirect=301 /x\nUsers=u\nRealm=r\nAllowOrigin=*\n"
         "Type=a/b; c=d\nRate=4\nDeny=yes\n[Path *.c]\nWritable=no\n[Host a.b *.c]\nDirectory=/\n");
@@ -288,7 +289,7 @@ static const struct {
     {"Threads=2\n", ":1: ", "begin with [Server] or [Host]"},
     {"[Sever]\n", ":1: ", "did you mean [Server]?"},
     {"[server]\n", ":1: ", "did you mean [Server]?"},
-    {"[Nonsense]\n", ":1: ", "want [Server], [Limits], [Log], [Status], [Host NAME...] or [Path PATTERN]"},
+    {"[Nonsense]\n", ":1: ", "want [Server], [Limits], [Log], [Status], [Ftp], [Host NAME...] or [Path PATTERN]"},
     {"[]\n", ":1: ", "there is no section []"},
     {"[\n", ":1: ", "a section ends with ]"},
     {"[Server] # here\n", ":1: ", "comments stand on lines of their own"},
@@ -310,7 +311,10 @@ static const struct {
     {"[Server]\nThreads=99999999999999999999\n", ":2: ", "want a number from 1 to 256"},
     {"[Server]\nThreads=2 # two\n", ":2: ", "want a number from 1 to 256"},
     {"[Server]\nBackend=fast\n", ":2: ", "want auto, uring or threads"},
-    {"[Server]\nListen=example.org:80\n", ":2: ", "want ADDR:PORT, [IPV6]:PORT, PORT or unix:PATH"},
+    {"[Server]\nListen=off\nListen=80\n", ":3: ", "off stands alone"},
+    {"[Ftp]\nPassivePorts=7\n", ":2: ", "want two ports"},
+    {"[Ftp]\nPassiveAddress=::1\n", ":2: ", "want an IPv4 address"},
+    {"[Server]\nListen=example.org:80\n", ":2: ", "want ADDR:PORT, [IPV6]:PORT, PORT, unix:PATH or off"},
     {"[Server]\nListen=::1:80\n", ":2: ", "want ADDR:PORT"},
     {"[Server]\nListen=unix:\n", ":2: ", "want ADDR:PORT"},
     {"[Server]\nListen=unix:/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"

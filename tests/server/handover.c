@@ -16,6 +16,7 @@ static struct config *configured(const char *text)
 {
     char why[512] = "";
     struct config *config = config_new();
+    config->ftp.listen.off = true; /* a port that is always the same is nobody else's */
     FILE *file = fmemopen((void *)(uintptr_t)text, strlen(text), "r");
     bool good = config_read_dump(config, file, why, sizeof why) && config_finish(config, why, sizeof why);
     harness_note("%s", why);
@@ -61,7 +62,7 @@ TEST(text_and_back)
         CHECK_STR(name, other_name);
         CHECK_INT(other->count, n < 2 ? 3 : 1);
         CHECK(memcmp(one->sockets, other->sockets, other->count * sizeof(int)) == 0);
-        CHECK_INT(other->status, n == 2);
+        CHECK_INT(other->kind, n == 2 ? LISTENER_STATUS : LISTENER_HTTP);
         CHECK(!other->given && !other->borrowed);
     }
     handover_free(&copy);
@@ -88,13 +89,13 @@ TEST(nonsense)
         "ready 1\nready",
         "listener",
         "listener other own 5 127.0.0.1:0",
-        "listener service mine 5 127.0.0.1:0",
-        "listener service own 127.0.0.1:0",
-        "listener service own 5, 127.0.0.1:0",
-        "listener service own 5,x 127.0.0.1:0",
-        "listener service own 5",
-        "listener service own 5 nowhere",
-        "listener service own 5 127.0.0.1:0\nnothing",
+        "listener http mine 5 127.0.0.1:0",
+        "listener http own 127.0.0.1:0",
+        "listener http own 5, 127.0.0.1:0",
+        "listener http own 5,x 127.0.0.1:0",
+        "listener http own 5",
+        "listener http own 5 nowhere",
+        "listener http own 5 127.0.0.1:0\nnothing",
     };
     struct handover handover;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
@@ -147,7 +148,8 @@ TEST(shared_over_a_reload)
     REQUIRE(
         open_all(&after, "[Server]\nListen=127.0.0.1:0\nListen=unix:s\n[Status]\nListen=127.0.0.1:0\n", &before, why));
     CHECK_INT(after.list[0].sockets[0], first);
-    CHECK(after.list[2].status && after.list[2].sockets[0] != second); /* of another kind: another socket */
+    CHECK(after.list[2].kind == LISTENER_STATUS &&
+          after.list[2].sockets[0] != second); /* of another kind: another socket */
     listeners_close(&before, &after);
     CHECK(is_open(first) && !is_open(second));
 
@@ -176,7 +178,7 @@ TEST(given_ones_go_first)
     REQUIRE(open_all(&after, "[Server]\nListen=127.0.0.1:0\n[Status]\nListen=unix:own\n", &before, why));
     REQUIRE_INT(after.count, 2);
     CHECK_INT(after.list[0].sockets[0], before.list[0].sockets[0]);
-    CHECK(after.list[1].status);
+    CHECK(after.list[1].kind == LISTENER_STATUS);
     listeners_close(&before, &after);
     listeners_close(&after, NULL);
     CHECK_INT(access("given", F_OK), 0);

@@ -20,6 +20,7 @@ ERRAND = os.path.join(BUILD, 'cli', 'errand')
 BACKENDS = [name for name in ('uring', 'threads') if name in os.environ.get('TEST_BACKENDS', 'uring threads')]
 # TEST_SECCOMP=yes: every server gives up system calls.
 CONFINED = ['--seccomp', 'yes'] if os.environ.get('TEST_SECCOMP') == 'yes' else []
+NO_FTP = ['--ftp', 'off']  # its default port is one, and tests run beside each other
 SLOW = int(os.environ.get('TEST_TIMEOUT_SCALE') or 1) * 2
 
 tests = []
@@ -104,7 +105,7 @@ class Server:
         self.quiet = quiet
         before = (lambda: __import__('resource').setrlimit(7, (files, files))) if files else None
         command = [ERRAND, 'serve', '--http', '127.0.0.1:0', '--backend', backend, '--threads', str(threads),
-                   *CONFINED, *arguments, root]
+                   *([] if '--ftp' in arguments else NO_FTP), *CONFINED, *arguments, root]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                         stderr=self.messages, preexec_fn=before, user=user, env=without_leaks(command))
         self.started = self.process.stdout.readline().decode()

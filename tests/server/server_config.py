@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 
-from served import BACKENDS, ERRAND, SLOW, directory, eventually, has_ipv6, read_all, run, same, test, write
+from served import BACKENDS, ERRAND, NO_FTP, SLOW, directory, eventually, has_ipv6, read_all, run, same, test, write
 
 
 def site():
@@ -25,7 +25,7 @@ def configured(root, text):
 
 
 def errand(*arguments):
-    done = subprocess.run([ERRAND, 'serve', *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    done = subprocess.run([ERRAND, 'serve', *NO_FTP, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, timeout=30 * SLOW, check=False)
     return done.returncode, done.stdout, done.stderr
 
@@ -34,7 +34,7 @@ class Started:
     """errand serve with any options; leaving the block ends it."""
 
     def __init__(self, *arguments):
-        self.process = subprocess.Popen([ERRAND, 'serve', *arguments], stdin=subprocess.DEVNULL,
+        self.process = subprocess.Popen([ERRAND, 'serve', *NO_FTP, *arguments], stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.line = self.process.stdout.readline()
         if not self.line:

@@ -7,7 +7,8 @@ import subprocess
 import sys
 import time
 
-from served import BACKENDS, ERRAND, SLOW, Reply, Server, directory, eventually, read_all, run, same, test, write
+from served import (BACKENDS, ERRAND, NO_FTP, SLOW, Reply, Server, directory, eventually, read_all,
+                    run, same, test, write)
 
 
 def site(size=0):
@@ -19,7 +20,9 @@ def site(size=0):
 
 
 def errand(*arguments, **options):
-    done = subprocess.run([ERRAND, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+    off = NO_FTP if arguments[:1] == ('serve',) and '--ftp' not in arguments else []
+    done = subprocess.run([ERRAND, *arguments[:1], *off, *arguments[1:]],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, text=True, timeout=30 * SLOW, check=False, **options)
     return done.returncode, done.stdout, done.stderr
 
@@ -35,7 +38,7 @@ def command_line(backend):
             (['serve', '-p', 'x'], 2, "-p 'x'"), (['serve', '-p', '65536'], 2, '65535'),
             (['serve', '-p'], 2, 'argument'),
             (['serve', '-b', 'nowhere'], 2, "-b 'nowhere'"), (['serve', '--http', '1.2.3.4'], 2, 'ADDR:PORT'),
-            (['serve', '--ftp', '127.0.0.1:21'], 2, 'not in this version'), (['serve', '--http', 'off'], 2, 'nothing'),
+            (['serve', '--ftp', '127.0.0.1'], 2, 'ADDR:PORT'), (['serve', '--http', 'off'], 2, 'nothing'),
             (['serve', '--threads', '0'], 2, '1 to 256'), (['serve', '--threads', '-1'], 2, '1 to 256'),
             (['serve', '--threads', '99999999999999999999'], 2, '1 to 256'), (['serve', '--backend', 'x'], 2, 'uring'),
             (['serve', 'a', 'b'], 2, 'one directory'), (['serve', '/nonexistent'], 1, 'no such directory'),
@@ -95,7 +98,7 @@ def port_in_use(backend):
 def other_addresses(backend):
     root = site()
     for address in ('[::1]:0', '[::]:0', '0.0.0.0:0'):
-        with subprocess.Popen([ERRAND, 'serve', '--backend', backend, '--http', address, root],
+        with subprocess.Popen([ERRAND, 'serve', '--backend', backend, '--http', address, *NO_FTP, root],
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
             line = process.stdout.readline()
             if not line and 'does not have' in process.stderr.read():

@@ -16,7 +16,8 @@ import sys
 import threading
 import time
 
-from served import CONFINED, ERRAND, SLOW, directory, eventually, read_all, run, same, test, without_leaks, write
+from served import (CONFINED, ERRAND, NO_FTP, SLOW, directory, eventually, read_all, run, same,
+                    test, without_leaks, write)
 
 LONG = bool(os.environ.get('TEST_LONG'))
 MEBIBYTE = 1 << 20
@@ -36,7 +37,7 @@ class Service:
         self.quiet = quiet
         write(self.file, text.encode())
         with open(self.messages, 'wb') as messages:
-            command = [*prefix, program, 'serve', '-c', self.file, *CONFINED]
+            command = [*prefix, program, 'serve', '-c', self.file, *NO_FTP, *CONFINED]
             self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages,
                                             env=without_leaks(command, env), **options)
         try:

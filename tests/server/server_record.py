@@ -16,7 +16,8 @@ import threading
 import time
 
 from recorded import Browser, HoldFs, Recorded, parse_metrics, read
-from served import BACKENDS, ERRAND, SLOW, Reply, Server, directory, eventually, read_all, run, same, test, write
+from served import (BACKENDS, ERRAND, NO_FTP, SLOW, Reply, Server, directory, eventually, read_all,
+                    run, same, test, write)
 
 BIG = 64 << 20
 
@@ -236,7 +237,7 @@ def a_pipe_that_nobody_reads(backend):
     """Standard output is full: later the log says how many lines are missing, and where."""
     count = 600
     command = [ERRAND, 'serve', '--http', '127.0.0.1:0', '--backend', backend, '--threads', '1', '--log-format', 'json',
-               '--access-log', '-', site()]
+               '--access-log', '-', *NO_FTP, site()]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
         port = int(re.search(rb':(\d+)/\n', process.stdout.readline()).group(1))
         process.stdout.readline()
@@ -261,8 +262,8 @@ def log_files_that_cannot_be(backend):
     if backend != BACKENDS[0]:
         return 'does not depend on it'
     for path, words in (('/nonexistent/log', 'No such file'), (directory(), 'Is a directory')):
-        done = subprocess.run([ERRAND, 'serve', '-p', '0', '--access-log', path, site()], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, text=True, timeout=30 * SLOW, check=False)
+        done = subprocess.run([ERRAND, 'serve', '-p', '0', *NO_FTP, '--access-log', path, site()],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=30 * SLOW, check=False)
         same((done.returncode, done.stdout), (1, ''))
         assert 'cannot write the access log' in done.stderr and words in done.stderr, done.stderr
     for option, value in (('--log-format', 'xml'), ('--status', 'here')):

@@ -4,8 +4,8 @@
  * the temporary names of what was not finished. A few at a time, so that many do not take all chains; what the end of
  * the server leaves is for the next start's sweep.
  */
-#ifndef SERVER_HTTP_REMOVER_H
-#define SERVER_HTTP_REMOVER_H
+#ifndef SERVER_FILES_REMOVER_H
+#define SERVER_FILES_REMOVER_H
 
 #include "errand.h"
 

@@ -8,8 +8,8 @@
  * Where a filesystem has no locks, nothing is removed. A directory after the other, on chains of worker 0, behind
  * everything else; one that does not answer is passed over.
  */
-#ifndef SERVER_HTTP_SWEEP_H
-#define SERVER_HTTP_SWEEP_H
+#ifndef SERVER_FILES_SWEEP_H
+#define SERVER_FILES_SWEEP_H
 
 struct remover;
 struct worker;

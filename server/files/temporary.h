@@ -6,8 +6,8 @@
  * What has a name of ours and is in use is locked, flock(2), for as long as its descriptor lives. So whoever finds
  * such a name can tell, in whatever process, container or boot, whether it was left behind: see sweep.h.
  */
-#ifndef SERVER_HTTP_TEMPORARY_H
-#define SERVER_HTTP_TEMPORARY_H
+#ifndef SERVER_FILES_TEMPORARY_H
+#define SERVER_FILES_TEMPORARY_H
 
 #include "remover.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What has no name yet: see temporary.h. */
 #include "temporary.h"
-#include "change.h"
+#include "place.h"
 #include "closing.h"
 #include "worker.h"
 
@@ -17,7 +17,7 @@ enum { FILE_MODE = 0666 };
 
 char *temporary_path(const char *path)
 {
-    size_t directory = change_directory(path), size = directory + sizeof ERRAND_TEMPORARY + TEMPORARY_DIGITS;
+    size_t directory = place_directory(path), size = directory + sizeof ERRAND_TEMPORARY + TEMPORARY_DIGITS;
     uint64_t number;
     char *own;
     if (getrandom(&number, sizeof number, 0) != (ssize_t)sizeof number || (own = malloc(size)) == NULL)
@@ -29,7 +29,7 @@ char *temporary_path(const char *path)
 
 int temporary_open(errand_chain *chain, struct temporary *temporary, int root, const char *path)
 {
-    const char *parent = change_parent(chain, path);
+    const char *parent = place_parent(chain, path);
     if (parent == NULL)
         return -ENOMEM;
     temporary->root = root;

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/* Who a session's user is, and what he may do. */
+#ifndef SERVER_FTP_LOGIN_H
+#define SERVER_FTP_LOGIN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct ftp_session;
+struct site;
+
+enum ftp_right {
+    FTP_RIGHT_READ,  /* fetch it, list it, look at it */
+    FTP_RIGHT_WRITE, /* make, replace, rename, remove it */
+};
+
+struct ftp_login {
+    char *name;              /* that USER gave; NULL: none */
+    const struct site *site; /* whose directory is his home */
+    int root;                /* the home, as errand_root_add() gave it */
+    bool good;               /* he has shown who he is */
+    uint8_t failures;
+};
+
+/* May he do that with what is at the path (absolute, of his home)? */
+bool ftp_may(const struct ftp_session *session, const char *path, enum ftp_right right);
+
+/* Are names shown that begin with a dot? */
+bool ftp_shows(const struct ftp_session *session, const char *path);
+
+void ftp_login_forget(struct ftp_login *login);
+
+#endif

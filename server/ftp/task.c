@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* Tasks: see task.h. */
+#include "task.h"
+#include "path.h"
+#include "shared.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+static void free_task(struct ftp_task *task)
+{
+    if (task->release != NULL)
+        task->release(task);
+    free(task->more);
+    free(task->path);
+    free(task);
+}
+
+struct ftp_task *ftp_task_begin(struct ftp_session *session, const char *argument, enum ftp_right right,
+                                size_t more_size, void (*ended)(struct ftp_task *, const struct errand_event *))
+{
+    char *path;
+    int error = ftp_path_make(session->directory, argument, &path);
+    if (error) {
+        ftp_reply_error(session, error);
+        return NULL;
+    }
+    if (!ftp_may(session, path, right)) {
+        free(path);
+        ftp_reply(session, 550, "Permission denied.");
+        return NULL;
+    }
+    struct ftp_task *task = calloc(1, sizeof *task);
+    if (task != NULL && more_size > 0)
+        task->more = calloc(1, more_size);
+    error = task == NULL || (more_size > 0 && task->more == NULL)
+                ? -ENOMEM
+                : errand_chain_new(ftp_session_queue(session), &task->chain);
+    if (error) {
+        if (task != NULL)
+            free(task->more);
+        free(task);
+        free(path);
+        ftp_reply_error(session, error);
+        return NULL;
+    }
+    task->session = session;
+    task->path = path;
+    task->root = session->login.root;
+    task->ended = ended;
+    session->task = task;
+    return task;
+}
+
+struct ftp_task *ftp_transfer_begin(struct ftp_session *session, const char *argument, enum ftp_right right,
+                                    size_t more_size, void (*ended)(struct ftp_task *, const struct errand_event *))
+{
+    int64_t offset = session->restart;
+    session->restart = 0;
+    if (session->data.mode == FTP_DATA_NONE) {
+        ftp_reply(session, 425, "Say how to make a data connection: EPSV, PASV, EPRT or PORT.");
+        return NULL;
+    }
+    struct ftp_task *task = ftp_task_begin(session, argument, right, more_size, ended);
+    if (task == NULL) {
+        ftp_data_close(session);
+        return NULL;
+    }
+    task->transfer = true;
+    task->offset = offset;
+    return task;
+}
+
+const char *ftp_task_file(const struct ftp_task *task)
+{
+    return ftp_path_file(task->path);
+}
+
+void ftp_task_submit(struct ftp_task *task)
+{
+    struct ftp_session *session = task->session;
+    const struct config_limits *limits = &session->base.endpoint->worker->server->config->limits;
+    struct connection_limits own = {.stall_ns = limits->send_ns, .bytes_per_second = task->transfer ? limits->rate : 0};
+    int error = connection_submit(&session->base, task->chain, &own);
+    task->chain = NULL;
+    if (error) {
+        ftp_reply_error(session, error);
+        ftp_task_end(task);
+    }
+}
+
+int ftp_task_next(struct ftp_task *task)
+{
+    return errand_chain_new(ftp_session_queue(task->session), &task->chain);
+}
+
+int ftp_task_give_up(struct ftp_task *task, errand_chain *chain)
+{
+    task->replied = true;
+    return errand_chain_drop_following(chain);
+}
+
+void ftp_task_end(struct ftp_task *task)
+{
+    struct ftp_session *session = task->session;
+    if (task->chain != NULL)
+        errand_chain_drop(task->chain);
+    if (task->transfer)
+        ftp_data_close(session);
+    session->task = NULL;
+    free_task(task);
+}
+
+/* ------------------------------------------------------------------------------------------ transfers */
+
+int ftp_task_open_data(struct ftp_task *task, errand_chain *chain, bool small, errand_call go_on, const char *words)
+{
+    struct ftp_session *session = task->session;
+    ftp_reply(session, 150, "%s", words);
+    if (!small || session->data.fd < 0) /* a client may connect only when he has read it */
+        ftp_output_flush(session);
+    int error = ftp_data_append(chain, session, &task->awaits);
+    int step = error ? error : errand_step_call(chain, go_on, task);
+    return step < 0 ? step : 0;
+}
+
+static bool is_of_data(unsigned step_kind)
+{
+    return step_kind == ERRAND_STEP_AWAIT || step_kind == ERRAND_STEP_CONNECT;
+}
+
+static bool is_of_peer(int error)
+{
+    return error == -EPIPE || error == -ECONNRESET || error == -ENOTCONN || error == -ETIMEDOUT ||
+           error == -EHOSTUNREACH || error == -ENETUNREACH;
+}
+
+void ftp_task_end_transfer(struct ftp_task *task, const struct errand_event *event)
+{
+    struct ftp_session *session = task->session;
+    bool moves = event->step_kind == ERRAND_STEP_SENDFILE || event->step_kind == ERRAND_STEP_RECEIVE_FILE ||
+                 event->step_kind == ERRAND_STEP_SEND;
+    ftp_data_close(session); /* first: whoever reads 226 has all of it */
+    if (task->aborted) {
+        ftp_reply(session, 426, "Transfer aborted.");
+        ftp_reply(session, 226, "Abort successful.");
+    } else if (task->replied) {
+    } else if (event->error == 0) {
+        ftp_reply(session, 226, "Transfer complete.");
+    } else if (is_of_data(event->step_kind)) {
+        ftp_reply(session, 425, "No data connection.");
+    } else if (moves && is_of_peer(event->error)) {
+        ftp_reply(session, 426, "Data connection broken; transfer aborted.");
+    } else {
+        ftp_reply_error(session, event->error);
+    }
+    ftp_task_end(task);
+}
