@@ -33,9 +33,11 @@ void ftp_data_arrived(struct ftp_session *session, int fd)
     struct ftp_task *task = session->task;
     ftp_ports_leave(session);
     session->data.fd = fd;
+    if (fd < 0)
+        session->data.mode = FTP_DATA_NONE;
     if (task != NULL && task->awaits) {
         task->awaits = false;
-        errand_resume(ftp_session_queue(session), session->base.chain, 0, 0);
+        errand_resume(ftp_session_queue(session), session->base.chain, fd < 0 ? -ECONNABORTED : 0, 0);
     }
 }
 
@@ -121,7 +123,7 @@ void ftp_pasv(struct ftp_session *session, char *argument)
 static bool is_family(const struct ftp_session *session, unsigned family)
 {
     struct address local;
-    return address_of_socket(session->base.fd, &local) != AF_UNSPEC && address_is_ipv4(&local) == (family == 1);
+    return address_of_socket(session->base.fd, &local) != AF_UNSPEC && family == (address_is_ipv4(&local) ? 1 : 2);
 }
 
 static void refuse_family(struct ftp_session *session)

@@ -21,6 +21,8 @@ static void output_ended(const struct errand_event *event)
     output->chain = 0;
     free(output->sending);
     output->sending = NULL;
+    if (event->error == 0 && output->again)
+        ftp_output_flush(session);
     if (event->error == 0 && session->base.state == CONNECTION_OPEN)
         ftp_session_settle(session, true);
     else if (event->error != 0 && event->error != -ECANCELED) /* that is our doing, or the queue's end */
@@ -33,7 +35,8 @@ void ftp_output_flush(struct ftp_session *session)
     struct ftp_output *output = &session->output;
     struct worker *worker = session->base.endpoint->worker;
     errand_chain *chain;
-    if (output->chain != 0 || output->length == 0 || session->base.state != CONNECTION_OPEN)
+    output->again = output->chain != 0;
+    if (output->again || output->length == 0 || session->base.state != CONNECTION_OPEN)
         return;
     int error = errand_chain_new(worker->queue, &chain);
     if (error == 0) {
@@ -122,8 +125,8 @@ static size_t encode(char *out, const char *path)
             continue;
         }
         *at++ = *path;
-        if (*path == '"')
-            *at++ = '"';
+        if (*path == '"' || *path == '\xff') /* Telnet's IAC is sent twice, too */
+            *at++ = *path;
         else if (*path == '\r')
             *at++ = '\0';
     }

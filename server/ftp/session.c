@@ -69,20 +69,22 @@ static void run_line(struct ftp_session *session, struct ftp_line *line)
         command->run(session, argument);
 }
 
-/* While a command is under way: does this line have to wait for its end? */
+/* While a command is under way: does this line have to wait for its end? STAT waits until a transfer was said to begin,
+ * so that nobody takes its reply for that. */
 static bool has_to_wait(const struct ftp_session *session, struct ftp_line *line)
 {
     char *argument;
     struct ftp_line copy;
     if (session->task == NULL)
         return false;
-    if (line->length > FTP_LINE_MAX)
+    if (line->length > FTP_LINE_MAX || !session->task->transfer || session->task->aborted)
         return true;
     copy.length = line->length;
     memcpy(copy.text, line->text, line->length + 1);
     unsigned verb = ftp_line_split(&copy, &argument);
     const struct ftp_command *command = verb != 0 ? ftp_command_find(verb) : NULL;
-    return command == NULL || !(command->flags & FTP_IN_TRANSFER) || !session->task->transfer;
+    return command == NULL || !(command->flags & FTP_IN_TRANSFER) ||
+           (!session->task->begun && command->run != ftp_abor);
 }
 
 /* One command, if there is one and it may be begun. Returns how many bytes are done with. */
@@ -156,7 +158,7 @@ static void wait_for_command(struct ftp_session *session)
     struct connection *connection = &session->base;
     if (session->login.good)
         connection_wait(connection, WAIT_SESSION);
-    else if (connection->wait != WAIT_LOGIN) /* the time for it runs from the beginning */
+    else if (connection->wait != WAIT_LOGIN)
         connection_wait(connection, WAIT_LOGIN);
 }
 
@@ -194,8 +196,8 @@ void ftp_session_settle(struct ftp_session *session, bool go_on)
         connection_resume(connection);
     if (!busy && said && (session->quits || connection->ended))
         end(session);
-    else if (!busy && said)
-        wait_for_command(session);
+    else if (!busy && (said || (!session->login.good && !session->quits)))
+        wait_for_command(session); /* the time to log in runs on while replies are on their way */
     else if (connection->wait != WAIT_BUSY)
         connection_wait(connection, WAIT_BUSY);
 }

@@ -23,6 +23,7 @@ struct ftp_task {
     int step, look; /* of the chain under way */
     bool transfer;  /* has a data connection */
     bool awaits;    /* that it comes */
+    bool begun;     /* 150 was said */
     bool aborted;   /* by ABOR */
     bool replied;   /* the last reply was given within the chain */
 };
