@@ -208,7 +208,8 @@ static bool read_eprt(char *argument, unsigned *family, struct address *address,
             return false;
         *at++ = '\0';
     }
-    if (*at || strlen(parts[0]) != 1 || strspn(parts[2], "0123456789") != strlen(parts[2]) || strlen(parts[2]) > 5)
+    size_t digits = strspn(parts[2], "0123456789");
+    if (*at || strlen(parts[0]) != 1 || digits == 0 || digits > 5 || parts[2][digits])
         return false;
     *family = (unsigned)(parts[0][0] - '0');
     *port = (unsigned)strtoul(parts[2], NULL, 10);

@@ -215,30 +215,36 @@ static void on_opened(struct connection *connection)
     ftp_session_settle(session, false);
 }
 
+/* In these three a command may find the connection broken and close it: it is held, so that what they use is there to
+ * their end. */
 static void on_data(struct connection *connection, const char *data, size_t length)
 {
     struct ftp_session *session = ftp_session_of(connection);
     if (session->quits)
         return;
+    connection_hold(connection);
     size_t used = session->held == NULL ? take_lines(session, data, length) : 0;
-    if (used < length && connection->state == CONNECTION_OPEN && !hold(session, data + used, length - used)) {
+    if (used < length && !hold(session, data + used, length - used))
         connection_close(connection);
-        return;
-    }
     ftp_session_settle(session, used == 0);
+    connection_let_go(connection);
 }
 
 static void on_ended(struct connection *connection)
 {
+    connection_hold(connection);
     ftp_session_settle(ftp_session_of(connection), true);
+    connection_let_go(connection);
 }
 
 static void on_chain(struct connection *connection, const struct errand_event *event)
 {
     struct ftp_session *session = ftp_session_of(connection);
     assert(session->task != NULL);
+    connection_hold(connection);
     session->task->ended(session->task, event);
     ftp_session_settle(session, session->task == NULL);
+    connection_let_go(connection);
 }
 
 static void on_expired(struct connection *connection)
