@@ -170,8 +170,8 @@ def by_ipv6(backend):
             control.expect(226)
 
 
-SCRIPT = (b'USER anonymous\r\nPASS x\r\nPWD\r\nCWD sub\r\nPWD\r\nFROG\r\n\r\nTYPE\r\nTYPE I\r\nSIZE in\r\nNOOP\r\nCDUP\r\n'
-          b'MDTM none\r\nREST 7\r\nPORT 1\r\nRETR in\r\nABOR\r\nSTAT\r\nHELP\r\nQUIT\r\n')
+SCRIPT = (b'USER anonymous\r\nPASS x\r\nPWD\r\nCWD sub\r\nPWD\r\nFROG\r\n\r\nTYPE\r\nTYPE I\r\nSIZE in\r\nNOOP\r\n'
+          b'CDUP\r\nMDTM none\r\nREST 7\r\nPORT 1\r\nRETR in\r\nABOR\r\nSTAT\r\nHELP\r\nQUIT\r\n')
 ANSWERS = (331, 230, 257, 250, 257, 500, 500, 501, 200, 213, 200, 250, 550, 350, 501, 425, 226, 211, 214, 221)
 
 

@@ -132,8 +132,8 @@ def leaving_the_root(backend):
         control.command('TYPE I', 200)
         for name in ('../outside/a.txt', '/../outside/a.txt', 'dir/../../outside/a.txt', './/../outside/a.txt',
                      'absolute/a.txt', 'relative/a.txt', 'file', 'loop', 'loop/a.txt', f'top{outside}/a.txt',
-                     f'{outside}/a.txt', f'proc{outside}/a.txt', 'dir/up/a.txt', '..%2foutside/a.txt', '..\\outside\\a.txt',
-                     'dir/a.txt/../../../outside/a.txt', '~/../outside/a.txt'):
+                     f'{outside}/a.txt', f'proc{outside}/a.txt', 'dir/up/a.txt', '..%2foutside/a.txt',
+                     '..\\outside\\a.txt', 'dir/a.txt/../../../outside/a.txt', '~/../outside/a.txt'):
             control.command(f'SIZE {name}', 550)
             control.command(f'MDTM {name}', 550)
             with control.passive() as data:
@@ -234,8 +234,8 @@ def floods_of_pasv(backend):
 def leave(server, generator):
     """A session that ends somewhere, somehow."""
     lines = [b'USER anonymous', b'PASS x', b'TYPE I', b'CWD /', b'EPSV', b'RETR small.txt', b'STAT', b'PASV',
-             b'RETR large', b'ABOR', b'REST 5', b'EPSV', b'RETR none', b'PORT 127,0,0,1,200,1', b'RETR small.txt', b'PWD',
-             b'EPSV', b'QUIT']
+             b'RETR large', b'ABOR', b'REST 5', b'EPSV', b'RETR none', b'PORT 127,0,0,1,200,1', b'RETR small.txt',
+             b'PWD', b'EPSV', b'QUIT']
     script = b'\r\n'.join(lines) + b'\r\n'
     script = script[:generator.randrange(len(script) + 1)]
     client = socket.create_connection(('127.0.0.1', server.ftp), 20 * SLOW)
