@@ -189,19 +189,29 @@ unsigned server_threads(const struct config *config)
     return online > 0 && online < SERVER_THREADS_MAX ? (unsigned)online : 1;
 }
 
-/* The access log had better be found wrong now than later. */
+/* A log had better be found wrong now than later. */
+static int check_log(const char *path, const char *name)
+{
+    int error = path == NULL ? 0 : sink_check(path);
+    if (error)
+        fprintf(stderr, "errand: cannot write the %s log %s: %s\n", name, path,
+                error == -ESPIPE ? "it is a pipe (use - and redirect standard output)" : strerror(-error));
+    return error;
+}
+
 static int open_record(struct server *server)
 {
     const struct config *config = server->config;
-    server->record = (struct record_options){.access_log = config->access_log,
-                                             .format = config->access_log_format,
-                                             .status = server_listeners(server, LISTENER_STATUS) > 0};
-    int error = config->access_log == NULL ? 0 : sink_check(config->access_log);
-    if (error) {
-        fprintf(stderr, "errand: cannot write the access log %s: %s\n", config->access_log,
-                error == -ESPIPE ? "it is a pipe (use - and redirect standard output)" : strerror(-error));
+    server->record = (struct record_options){
+        .logs = {[RECORD_ACCESS] = {config->access_log, config->access_log_format},
+                 [RECORD_TRANSFERS] = {config->transfer_log, CONFIG_LOG_XFERLOG}},
+        .status = server_listeners(server, LISTENER_STATUS) > 0,
+    };
+    int error = check_log(config->access_log, "access");
+    if (error == 0)
+        error = check_log(config->transfer_log, "transfer");
+    if (error)
         return error;
-    }
     for (unsigned i = 0; i < server->count && error == 0; i++)
         error = record_prepare(&server->workers[i].record, &server->record);
     if (error)

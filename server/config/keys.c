@@ -50,6 +50,7 @@ const struct config_key config_keys[] = {
 
     {CONFIG_LOG, "Access", config_parse_log, SERVER(access_log), 0, 0, 0, "the file of requests"},
     {CONFIG_LOG, "Format", config_parse_log_format, SERVER(access_log_format), 0, 0, 0, "of its lines"},
+    {CONFIG_LOG, "Transfers", config_parse_log, SERVER(transfer_log), 0, 0, 0, "the file of FTP's transfers"},
 
     {CONFIG_STATUS, "Listen", config_parse_listen, SERVER(status), LIST(config_addresses), 0, 0,
      "where metrics and health are"},

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Replies: see reply.h. */
 #include "reply.h"
+#include "record.h"
 #include "session.h"
 #include "shared.h"
 
@@ -92,6 +93,7 @@ void ftp_reply(struct ftp_session *session, int code, const char *format, ...)
 {
     char text[LINE_MOST];
     va_list arguments;
+    ftp_record_reply(session, code);
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
@@ -133,6 +135,7 @@ static size_t encode(char *out, const char *path)
 void ftp_reply_path(struct ftp_session *session, int code, const char *path, const char *text)
 {
     char out[PATH_MOST + 2], start[8];
+    ftp_record_reply(session, code);
     int length = snprintf(start, sizeof start, "%03d \"", code % 1000);
     ftp_output_add(session, start, (size_t)length);
     ftp_output_add(session, out, encode(out, path));

@@ -4,6 +4,7 @@
 #include "command.h"
 #include "line.h"
 #include "ports.h"
+#include "record.h"
 #include "shared.h"
 #include "task.h"
 
@@ -50,6 +51,14 @@ void ftp_session_end(struct ftp_session *session, int code, const char *text)
 
 /* ------------------------------------------------------------------------------------------ commands */
 
+static void run_command(struct ftp_session *session, const struct ftp_command *command, unsigned verb, char *argument)
+{
+    ftp_record_begin(session, verb, command->name, argument);
+    command->run(session, argument);
+    if (session->task == NULL)
+        ftp_record_end(session, NULL);
+}
+
 static void run_line(struct ftp_session *session, struct ftp_line *line)
 {
     char *argument;
@@ -66,7 +75,7 @@ static void run_line(struct ftp_session *session, struct ftp_line *line)
     else if ((command->flags & FTP_ARGUMENT) && *argument == '\0')
         ftp_reply(session, 501, "Want %s %s.", command->name, command->usage);
     else
-        command->run(session, argument);
+        run_command(session, command, verb, argument);
 }
 
 /* While a command is under way: does this line have to wait for its end? */
@@ -235,8 +244,14 @@ static void on_chain(struct connection *connection, const struct errand_event *e
 {
     struct ftp_session *session = ftp_session_of(connection);
     assert(session->task != NULL);
+    ftp_record_chain(session, event);
     session->task->ended(session->task, event);
     ftp_session_settle(session, session->task == NULL);
+}
+
+static void on_stopped(struct connection *connection, const struct errand_event *event)
+{
+    ftp_record_chain(ftp_session_of(connection), event);
 }
 
 static void on_expired(struct connection *connection)
@@ -261,6 +276,7 @@ static void on_cancel(struct connection *connection)
 static void on_release(struct connection *connection)
 {
     struct ftp_session *session = ftp_session_of(connection);
+    ftp_record_lost(session);
     if (session->task != NULL)
         ftp_task_end(session->task);
     ftp_session_forget(session);
@@ -276,6 +292,7 @@ const struct protocol ftp_protocol = {
     .data = on_data,
     .ended = on_ended,
     .chain = on_chain,
+    .stopped = on_stopped,
     .expired = on_expired,
     .stop = on_stop,
     .cancel = on_cancel,

@@ -2,6 +2,7 @@
 /* Tasks: see task.h. */
 #include "task.h"
 #include "path.h"
+#include "record.h"
 #include "shared.h"
 
 #include <errno.h>
@@ -81,6 +82,7 @@ void ftp_task_submit(struct ftp_task *task)
     struct ftp_session *session = task->session;
     const struct config_limits *limits = &session->base.endpoint->worker->server->config->limits;
     struct connection_limits own = {.stall_ns = limits->send_ns, .bytes_per_second = task->transfer ? limits->rate : 0};
+    ftp_record_stage(session, STAGE_WAIT);
     int error = connection_submit(&session->base, task->chain, &own);
     task->chain = NULL;
     if (error) {
@@ -108,10 +110,18 @@ void ftp_task_end(struct ftp_task *task)
     if (task->transfer)
         ftp_data_close(session);
     session->task = NULL;
+    ftp_record_end(session, task->path);
     free_task(task);
 }
 
 /* ------------------------------------------------------------------------------------------ transfers */
+
+static int data_is_there(errand_chain *chain, void *context)
+{
+    struct ftp_task *task = context;
+    ftp_record_stage(task->session, STAGE_DATA);
+    return task->go_on(chain, task);
+}
 
 int ftp_task_open_data(struct ftp_task *task, errand_chain *chain, bool small, errand_call go_on, const char *words)
 {
@@ -120,7 +130,9 @@ int ftp_task_open_data(struct ftp_task *task, errand_chain *chain, bool small, e
     if (!small || session->data.fd < 0) /* a client may connect only when he has read it */
         ftp_output_flush(session);
     int error = ftp_data_append(chain, session, &task->awaits);
-    int step = error ? error : errand_step_call(chain, go_on, task);
+    task->go_on = go_on;
+    ftp_record_stage(session, STAGE_OPEN);
+    int step = error ? error : errand_step_call(chain, data_is_there, task);
     return step < 0 ? step : 0;
 }
 
