@@ -19,15 +19,24 @@
 enum { BATCH = 128, CHAINS_MAX = 1 << 20 };
 
 #define RETRY_NS       (100 * ERRAND_MILLISECOND)
-#define SPARE_NS       ERRAND_SECOND /* idle for so long, a connection makes room for others */
-#define SWEEP_SLACK_NS ERRAND_SECOND /* how late a wait may end, so that the timer is not set for each */
+#define SPARE_NS       ERRAND_SECOND       /* idle for so long, a connection makes room for others */
+#define DRAIN_IDLE_NS  (3 * ERRAND_SECOND) /* between commands of FTP, when another process has taken over */
+#define SWEEP_SLACK_NS ERRAND_SECOND       /* how late a wait may end, so that the timer is not set for each */
+
+/* Sessions go on for hours: one that says nothing for a moment has to find the process that took over. (A request may be
+ * on its way meanwhile; but a client of FTP has to expect 421 at any time, as its answer.) */
+static int64_t session_limit(const struct worker *worker)
+{
+    int64_t limit = worker->server->config->ftp.idle_ns;
+    return worker->phase == WORKER_DRAINS && limit > DRAIN_IDLE_NS ? DRAIN_IDLE_NS : limit;
+}
 
 int64_t worker_wait_limit(const struct worker *worker, enum wait_kind kind)
 {
     const struct config_limits *limits = &worker->server->config->limits;
     switch (kind) {
     case WAIT_IDLE: return limits->idle_ns;
-    case WAIT_SESSION: return worker->server->config->ftp.idle_ns;
+    case WAIT_SESSION: return session_limit(worker);
     case WAIT_LOGIN: return worker->server->config->ftp.login_ns;
     case WAIT_INPUT: return limits->head_ns;
     case WAIT_BODY: return limits->body_ns;
@@ -229,6 +238,7 @@ void worker_drain(struct worker *worker)
         worker->paused -= endpoint->paused;
         endpoint->paused = false;
     }
+    worker_sweep_by(worker, errand_queue_now(worker->queue) + DRAIN_IDLE_NS);
     set_timer(worker, &worker->grace, worker->server->config->limits.drain_ns);
 }
 

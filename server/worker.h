@@ -85,7 +85,8 @@ void worker_run(struct worker *worker);
 void worker_close(struct worker *worker);
 
 /* Accepts no more, without losing who has been accepted, and ends with its last client, within the time for it. Idle
- * connections stay: their next request may be on its way, and nobody else could answer it. */
+ * connections stay: their next request may be on its way, and nobody else could answer it. Sessions of FTP are told
+ * to come again when they have been idle for some seconds. */
 void worker_drain(struct worker *worker);
 
 /* Stops listening, closes idle connections, lets the others end within the time of grace. Who asks for the status is

@@ -99,6 +99,7 @@ struct config_ftp {
     bool anonymous;                       /* default yes */
     uint32_t passive_first, passive_last; /* ports of passive data connections; 0: any */
     struct config_text passive_address;   /* told to clients in 227, behind NAT; NULL: the one that they came to */
+    struct config_text greeting;          /* of a new session; NULL: the program and its version */
     bool active;                          /* PORT and EPRT are obeyed; default yes */
     int64_t idle_ns;                      /* between commands of who has logged in; default 5 min */
     int64_t login_ns;                     /* of who has not; default 30 s */

@@ -218,7 +218,8 @@ static void on_opened(struct connection *connection)
     setsockopt(connection->fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof one); /* ABOR may come with urgent Telnet codes */
     session->data.fd = -1;
     session->ascii = true;
-    ftp_reply(session, 220, "errand %s", errand_version());
+    const char *greeting = ftp_session_config(session)->greeting.bytes;
+    ftp_reply(session, 220, "%s%s", greeting != NULL ? greeting : "errand ", greeting != NULL ? "" : errand_version());
     ftp_session_settle(session, false);
 }
 
@@ -257,7 +258,11 @@ static void on_stopped(struct connection *connection, const struct errand_event 
 static void on_expired(struct connection *connection)
 {
     struct ftp_session *session = ftp_session_of(connection);
-    ftp_session_end(session, 421, session->login.good ? "Nothing was heard for too long." : "Nobody logged in.");
+    bool drains = connection->endpoint->worker->phase == WORKER_DRAINS;
+    ftp_session_end(session, 421,
+                    !session->login.good ? "Nobody logged in."
+                    : drains             ? "The server was renewed; connect again."
+                                         : "Nothing was heard for too long.");
     ftp_session_settle(session, false);
 }
 
