@@ -170,6 +170,8 @@ void worker_count_connection(struct endpoint *endpoint, int change)
     }
     if (change < 0 && endpoint->paused)
         resume_accept(worker);
+    if (worker->connections == 0 && worker->phase != WORKER_SERVES && worker->queue != NULL)
+        worker_sweep_by(worker, 0); /* it may have ended with a chain whose end wakes nobody */
 }
 
 static void close_listener(struct endpoint *endpoint)
