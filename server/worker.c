@@ -23,8 +23,8 @@ enum { BATCH = 128, CHAINS_MAX = 1 << 20 };
 #define DRAIN_IDLE_NS  (3 * ERRAND_SECOND) /* between commands of FTP, when another process has taken over */
 #define SWEEP_SLACK_NS ERRAND_SECOND       /* how late a wait may end, so that the timer is not set for each */
 
-/* Sessions go on for hours: one that says nothing for a moment has to find the process that took over. (A request may be
- * on its way meanwhile; but a client of FTP has to expect 421 at any time, as its answer.) */
+/* Sessions go on for hours: one that says nothing for a moment has to find the process that took over. (A command may be
+ * on its way; but a client of FTP has to expect 421 at any time, as its answer.) */
 static int64_t session_limit(const struct worker *worker)
 {
     int64_t limit = worker->server->config->ftp.idle_ns;

@@ -29,7 +29,8 @@ class FtpRecorded(Recorded, FtpServer):
 
     def commands(self, count):
         """The lines of commands, when there are so many, in order: (verb, target, status, whole line)."""
-        lines = sorted((line for line in self.objects(count) if line['version'] == 'FTP'), key=lambda line: line['time'])
+        lines = [line for line in self.objects(count) if line['version'] == 'FTP']
+        lines.sort(key=lambda line: line['time'])
         return [(line['method'], line.get('target'), line['status'], line) for line in lines]
 
 
@@ -80,8 +81,8 @@ def commands_in_json(backend):
         assert began - 2 < __import__('calendar').timegm(whole) < time.time() + 2, good
 
 
-XFERLOG = re.compile(r'([A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}) (\d+) (\S+) (\d+) (\S+) ([ab]) _ ([oi]) '
-                     r'([arg]) (\S+) ftp 0 \* ([ci])')
+XFERLOG = re.compile(r'([A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \d{4}) (\d+) (\S+) (\d+) (\S+) ([ab]) _ '
+                     r'([oi]) ([arg]) (\S+) ftp 0 \* ([ci])')
 
 
 def xferlog(line):
@@ -134,7 +135,8 @@ def uploads_and_changes(backend):
         same(server.lines(1, xferlog, server.transfers),
              [('127.0.0.1', '100000', '/sub/new', 'b', 'i', 'a', 'somebody@', 'c')])
         eventually(lambda: server.figures()['ftp']['bytes']['up'] == 100000)
-        same(server.figures()['ftp']['transfers']['upload'], {'complete': 1, 'broken': 0, 'unconnected': 0, 'refused': 1})
+        same(server.figures()['ftp']['transfers']['upload'],
+             {'complete': 1, 'broken': 0, 'unconnected': 0, 'refused': 1})
     return None
 
 
@@ -142,7 +144,8 @@ def uploads_and_changes(backend):
 def no_line_can_be_forged(backend):
     """Names of users and of files, with all that could end a line or begin a terminal's command."""
     root = site()
-    names = [b'a\nb', b'a\r\nc', b'\x1b[31m', 'ä\u2028ö'.encode(), b'\xff\xfe', b'"}{\\', b'a b\tc', 'C1\u009b'.encode()]
+    names = [b'a\nb', b'a\r\nc', b'\x1b[31m', 'ä\u2028ö'.encode(), b'\xff\xfe', b'"}{\\', b'a b\tc',
+             'C1\u009b'.encode()]
     for name in names:
         with open(os.path.join(os.fsencode(root), name), 'wb') as file:
             file.write(b'x')
