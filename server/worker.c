@@ -373,12 +373,12 @@ static int open_protocols(struct worker *worker)
 int worker_open(struct worker *worker)
 {
     const struct server *server = worker->server;
-    uint32_t chains = 3 * server->limit + WORKER_OWN; /* a listing reads, looks and sends */
+    uint32_t chains = 4 * server->limit + WORKER_OWN; /* a listing reads, looks and sends; FTP replies beside it */
     struct errand_queue_options options = {
         .size = sizeof options,
         .backend = server->config->backend,
         .chains = chains < CHAINS_MAX ? chains : CHAINS_MAX,
-        .chain_steps = HTTP_CHAIN_STEPS, /* the access log has fewer: a buffer of 64 KiB in pieces, see record/sink.c */
+        .chain_steps = WORKER_CHAIN_STEPS, /* the access log has fewer: a buffer of 64 KiB in pieces, record/sink.c */
         .sources = server->limit + WORKER_OWN + FTP_PORTS_MAX + worker->endpoint_count,
         .close_grace_ns = 3 * ERRAND_SECOND, /* a busy machine is no hanging disk */
         .why = worker->why,

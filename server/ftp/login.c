@@ -106,6 +106,7 @@ void ftp_rein(struct ftp_session *session, char *argument)
 {
     (void)argument;
     ftp_session_forget(session);
+    session->facts_off = 0; /* USER leaves it: clients choose as soon as they have read FEAT's reply */
     ftp_reply(session, 220, "Ready for a new user.");
 }
 

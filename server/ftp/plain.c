@@ -3,6 +3,7 @@
 #include "command.h"
 #include "line.h"
 #include "path.h"
+#include "row.h"
 #include "session.h"
 #include "task.h"
 
@@ -28,14 +29,18 @@ void ftp_syst(struct ftp_session *session, char *argument)
 
 void ftp_feat(struct ftp_session *session, char *argument)
 {
+    char facts[FTP_FACT_NAMES];
     (void)argument;
-    ftp_reply(session, 211, "Extensions:\nEPRT\nEPSV\nMDTM\nREST STREAM\nSIZE\nTVFS\nUTF8\nEnd");
+    *ftp_row_names(facts, FTP_FACTS & ~session->facts_off, true) = '\0';
+    ftp_reply(session, 211, "Extensions:\nEPRT\nEPSV\nMDTM\nMLST %s\nREST STREAM\nSIZE\nTVFS\nUTF8\nEnd", facts);
 }
 
 void ftp_opts(struct ftp_session *session, char *argument)
 {
     if (strncasecmp(argument, "UTF8", 4) == 0 && (argument[4] == '\0' || strcasecmp(argument + 4, " ON") == 0))
         ftp_reply(session, 200, "Names are UTF-8, always.");
+    else if (strncasecmp(argument, "MLST", 4) == 0 && (argument[4] == '\0' || argument[4] == ' '))
+        ftp_choose_facts(session, argument + 4);
     else
         ftp_reply(session, 501, "There is no such option.");
 }
@@ -148,7 +153,10 @@ void ftp_cdup(struct ftp_session *session, char *argument)
 void ftp_stat(struct ftp_session *session, char *argument)
 {
     struct ftp_task *task = session->task;
-    (void)argument;
+    if (task == NULL && *argument) {
+        ftp_list_on_control(session, argument);
+        return;
+    }
     if (task == NULL) {
         ftp_reply(session, 211, "errand %s\n%s%s\nTYPE %s, MODE S, STRU F\nNothing is under way.", errand_version(),
                   session->login.good ? "Logged in as " : "Not logged in",

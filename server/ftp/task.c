@@ -124,9 +124,9 @@ int ftp_task_open_data(struct ftp_task *task, errand_chain *chain, bool small, e
     return step < 0 ? step : 0;
 }
 
-static bool is_of_data(unsigned step_kind)
+static bool is_of_data(const struct ftp_task *task, unsigned step_kind)
 {
-    return step_kind == ERRAND_STEP_AWAIT || step_kind == ERRAND_STEP_CONNECT;
+    return task->awaits || step_kind == ERRAND_STEP_CONNECT;
 }
 
 static bool is_of_peer(int error)
@@ -147,7 +147,7 @@ void ftp_task_end_transfer(struct ftp_task *task, const struct errand_event *eve
     } else if (task->replied) {
     } else if (event->error == 0) {
         ftp_reply(session, 226, "Transfer complete.");
-    } else if (is_of_data(event->step_kind)) {
+    } else if (is_of_data(task, event->step_kind)) {
         ftp_reply(session, 425, "No data connection.");
     } else if (moves && is_of_peer(event->error)) {
         ftp_reply(session, 426, "Data connection broken; transfer aborted.");
