@@ -113,7 +113,7 @@ void ftp_reply(struct ftp_session *session, int code, const char *format, ...)
 }
 
 /* A name's bytes as a line can hold them: see line.h. */
-static size_t encode(char *out, const char *path)
+static size_t encode(char *out, const char *path, bool quoted)
 {
     char *at = out;
     for (; *path && at - out < PATH_MOST; path++) {
@@ -122,7 +122,7 @@ static size_t encode(char *out, const char *path)
             continue;
         }
         *at++ = *path;
-        if (*path == '"')
+        if (*path == '"' && quoted)
             *at++ = '"';
         else if (*path == '\r')
             *at++ = '\0';
@@ -135,9 +135,19 @@ void ftp_reply_path(struct ftp_session *session, int code, const char *path, con
     char out[PATH_MOST + 2], start[8];
     int length = snprintf(start, sizeof start, "%03d \"", code % 1000);
     ftp_output_add(session, start, (size_t)length);
-    ftp_output_add(session, out, encode(out, path));
+    ftp_output_add(session, out, encode(out, path, true));
     ftp_output_add(session, "\" ", 2);
     ftp_output_add(session, text, strlen(text));
+    ftp_output_add(session, "\r\n", 2);
+}
+
+void ftp_reply_name(struct ftp_session *session, int code, const char *text, const char *path)
+{
+    char out[PATH_MOST + 2], start[8];
+    int length = snprintf(start, sizeof start, "%03d ", code % 1000);
+    ftp_output_add(session, start, (size_t)length);
+    ftp_output_add(session, text, strlen(text));
+    ftp_output_add(session, out, encode(out, path, false));
     ftp_output_add(session, "\r\n", 2);
 }
 
