@@ -125,6 +125,16 @@ void ftp_reply_path(struct ftp_session *session, int code, const char *path, con
     ftp_output_add(session, "\r\n", 2);
 }
 
+void ftp_reply_name(struct ftp_session *session, int code, const char *text, const char *path)
+{
+    char out[2 * PATH_MAX], start[8];
+    int length = snprintf(start, sizeof start, "%03d ", code % 1000);
+    ftp_output_add(session, start, (size_t)length);
+    ftp_output_add(session, text, strlen(text));
+    ftp_output_add(session, out, ftp_line_encode(out, path, false));
+    ftp_output_add(session, "\r\n", 2);
+}
+
 void ftp_reply_error(struct ftp_session *session, int error)
 {
     switch (-error) {

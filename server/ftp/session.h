@@ -36,6 +36,7 @@ struct ftp_session {
     char *rename_from;     /* of RNFR; NULL: none */
     int64_t restart;       /* of REST: where the next transfer begins */
     uint32_t held_length;
+    uint8_t hash;      /* what HASH gives: see hash.c */
     uint8_t facts_off; /* by OPTS MLST; see row.h */
     bool ascii;        /* TYPE A */
     bool skips;        /* the rest of a line that is too long */

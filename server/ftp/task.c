@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tasks: see task.h. */
 #include "task.h"
+#include "files/place.h"
 #include "path.h"
 #include "shared.h"
 
@@ -48,6 +49,9 @@ struct ftp_task *ftp_task_begin(struct ftp_session *session, const char *argumen
     task->path = path;
     task->root = session->login.root;
     task->ended = ended;
+    task->stall_ns = session->base.endpoint->worker->server->config->limits.send_ns;
+    if (right == FTP_RIGHT_WRITE && task->stall_ns < PLACE_SYNC_NS)
+        task->stall_ns = PLACE_SYNC_NS;
     session->task = task;
     return task;
 }
@@ -57,6 +61,10 @@ struct ftp_task *ftp_transfer_begin(struct ftp_session *session, const char *arg
 {
     int64_t offset = session->restart;
     session->restart = 0;
+    if (offset > 0 && session->ascii) { /* TYPE A came after REST */
+        ftp_reply(session, 504, "Where lines are converted it can only begin at the beginning.");
+        return NULL;
+    }
     if (session->data.mode == FTP_DATA_NONE) {
         ftp_reply(session, 425, "Say how to make a data connection: EPSV, PASV, EPRT or PORT.");
         return NULL;
@@ -80,7 +88,7 @@ void ftp_task_submit(struct ftp_task *task)
 {
     struct ftp_session *session = task->session;
     const struct config_limits *limits = &session->base.endpoint->worker->server->config->limits;
-    struct connection_limits own = {.stall_ns = limits->send_ns, .bytes_per_second = task->transfer ? limits->rate : 0};
+    struct connection_limits own = {.stall_ns = task->stall_ns, .bytes_per_second = task->transfer ? limits->rate : 0};
     int error = connection_submit(&session->base, task->chain, &own);
     task->chain = NULL;
     if (error) {
@@ -139,7 +147,7 @@ void ftp_task_end_transfer(struct ftp_task *task, const struct errand_event *eve
 {
     struct ftp_session *session = task->session;
     bool moves = event->step_kind == ERRAND_STEP_SENDFILE || event->step_kind == ERRAND_STEP_RECEIVE_FILE ||
-                 event->step_kind == ERRAND_STEP_SEND;
+                 event->step_kind == ERRAND_STEP_SEND || event->step_kind == ERRAND_STEP_RECEIVE;
     ftp_data_close(session); /* first: whoever reads 226 has all of it */
     if (task->aborted) {
         ftp_reply(session, 426, "Transfer aborted.");
