@@ -23,8 +23,8 @@ enum { BATCH = 128, CHAINS_MAX = 1 << 20 };
 #define DRAIN_IDLE_NS  (3 * ERRAND_SECOND) /* between commands of FTP, when another process has taken over */
 #define SWEEP_SLACK_NS ERRAND_SECOND       /* how late a wait may end, so that the timer is not set for each */
 
-/* Sessions go on for hours: one that says nothing for a moment has to find the process that took over. (A command may be
- * on its way; but a client of FTP has to expect 421 at any time, as its answer.) */
+/* Sessions go on for hours: one that says nothing for a moment has to find the process that took over. (A command may
+ * be on its way; but a client of FTP has to expect 421 at any time, as its answer.) */
 static int64_t session_limit(const struct worker *worker)
 {
     int64_t limit = worker->server->config->ftp.idle_ns;
@@ -385,12 +385,12 @@ static int open_protocols(struct worker *worker)
 int worker_open(struct worker *worker)
 {
     const struct server *server = worker->server;
-    uint32_t chains = 3 * server->limit + WORKER_OWN; /* a listing reads, looks and sends */
+    uint32_t chains = 4 * server->limit + WORKER_OWN; /* a listing reads, looks and sends; FTP replies beside it */
     struct errand_queue_options options = {
         .size = sizeof options,
         .backend = server->config->backend,
         .chains = chains < CHAINS_MAX ? chains : CHAINS_MAX,
-        .chain_steps = HTTP_CHAIN_STEPS, /* the access log has fewer: a buffer of 64 KiB in pieces, see record/sink.c */
+        .chain_steps = WORKER_CHAIN_STEPS, /* the access log has fewer: a buffer of 64 KiB in pieces, record/sink.c */
         .sources = server->limit + WORKER_OWN + FTP_PORTS_MAX + worker->endpoint_count,
         .close_grace_ns = 3 * ERRAND_SECOND, /* a busy machine is no hanging disk */
         .why = worker->why,

@@ -24,6 +24,8 @@ struct worker;
 /* Chains, and sources, of a queue beside those of the service's connections: of the status, the log, timers ... */
 enum { WORKER_OWN = 128, WORKER_SIGNALS = 4 };
 
+enum { WORKER_CHAIN_STEPS = 16 }; /* that a chain needs at most */
+
 /* One listening socket of a worker. */
 struct endpoint {
     struct worker *worker;
@@ -58,6 +60,7 @@ struct worker {
     struct cache *cache;          /* NULL: none */
     struct status_shared *status; /* NULL: nobody asks this worker */
     struct remover remover;
+    unsigned looks; /* chains that look at entries of directories */
     struct record record;
     struct wait_list waits[WAIT_KINDS];
     struct connection *dead; /* to be freed after the batch */

@@ -7,6 +7,8 @@
 #include "shared.h"
 #include "task.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -46,6 +48,22 @@ bool ftp_shows(const struct ftp_session *session, const char *path)
     struct policy policy;
     policy_of(session->login.site->config, path, strlen(path), &policy);
     return policy.hidden;
+}
+
+/* What is said of a directory, by a path with a slash at its end. Is the same said of all that is beneath? */
+static bool is_one(const struct config_host *host, const char *path, struct policy *policy)
+{
+    char directory[PATH_MAX + 2];
+    int length = snprintf(directory, sizeof directory, "%s/", path);
+    policy_of(host, directory, (size_t)length, policy);
+    return !policy_is_mixed(host, directory, (size_t)length, policy);
+}
+
+bool ftp_may_move(const struct ftp_session *session, const char *from, const char *to)
+{
+    const struct config_host *host = session->login.site->config;
+    struct policy before, after;
+    return is_one(host, from, &before) && is_one(host, to, &after) && (before.hidden || !after.hidden);
 }
 
 /* ------------------------------------------------------------------------------------------ commands */
@@ -111,6 +129,7 @@ void ftp_rein(struct ftp_session *session, char *argument)
 {
     (void)argument;
     ftp_session_forget(session);
+    session->facts_off = 0; /* USER leaves it: clients choose as soon as they have read FEAT's reply */
     ftp_reply(session, 220, "Ready for a new user.");
 }
 

@@ -32,6 +32,10 @@ bool ftp_shows(const struct ftp_session *session, const char *path);
 /* Has he come without a password? */
 bool ftp_is_anonymous(const struct ftp_session *session);
 
+/* May a directory become another, with all that is beneath it: is nothing of it somebody else's affair, at either end,
+ * or shown there that was hidden? Of both he may write to what they are themselves. */
+bool ftp_may_move(const struct ftp_session *session, const char *from, const char *to);
+
 void ftp_login_forget(struct ftp_login *login);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { DOWNLOAD = METRICS_DOWNLOAD, UPLOAD = METRICS_UPLOAD, LISTING = METRICS_LISTING, CHANGE, LOGIN };
+enum kind { DOWNLOAD = METRICS_DOWNLOAD, UPLOAD = METRICS_UPLOAD, LISTING = METRICS_LISTING, OTHER, SITE, LOGIN };
 
 struct ftp_record {
     struct record_request request;
@@ -23,8 +23,8 @@ static const struct {
     uint8_t kind;
 } worth[] = {
     {"RETR", DOWNLOAD}, {"STOR", UPLOAD}, {"STOU", UPLOAD}, {"APPE", UPLOAD}, {"LIST", LISTING}, {"NLST", LISTING},
-    {"MLSD", LISTING},  {"DELE", CHANGE}, {"MKD", CHANGE},  {"XMKD", CHANGE}, {"RMD", CHANGE},   {"XRMD", CHANGE},
-    {"RNFR", CHANGE},   {"RNTO", CHANGE}, {"MFMT", CHANGE}, {"SITE", CHANGE}, {"HASH", CHANGE},  {"PASS", LOGIN},
+    {"MLSD", LISTING},  {"DELE", OTHER},  {"MKD", OTHER},   {"XMKD", OTHER},  {"RMD", OTHER},    {"XRMD", OTHER},
+    {"RNFR", OTHER},    {"RNTO", OTHER},  {"MFMT", OTHER},  {"HASH", OTHER},  {"SITE", SITE},    {"PASS", LOGIN},
 };
 
 static struct record *record_of(const struct ftp_session *session)
@@ -64,7 +64,7 @@ static void keep_texts(struct ftp_session *session, struct ftp_record *record, c
     char *path = NULL;
     if (record->kind == LISTING)
         argument = skip_options(argument);
-    if (record->kind != LOGIN && strcmp(name, "SITE") != 0 && ftp_path_make(session->directory, argument, &path) == 0)
+    if (record->kind != LOGIN && record->kind != SITE && ftp_path_make(session->directory, argument, &path) == 0)
         argument = path;
     if (record->kind != LOGIN)
         texts.target = text_of(argument);
@@ -105,9 +105,9 @@ void ftp_record_stage(struct ftp_session *session, enum stage stage)
         record_stage(&session->record->request, stage, queue_of(session));
 }
 
-static enum stage stage_of(const struct errand_event *event)
+static enum stage stage_of(const struct ftp_record *record, const struct errand_event *event)
 {
-    if (event->error == 0)
+    if (event->error == 0 || record->request.times.at[STAGE_DATA] != 0)
         return STAGE_SEND;
     switch (event->step_kind) {
     case ERRAND_STEP_OPEN: return STAGE_OPEN;
@@ -121,7 +121,8 @@ static enum stage stage_of(const struct errand_event *event)
 void ftp_record_chain(struct ftp_session *session, const struct errand_event *event)
 {
     if (session->record != NULL)
-        record_chain(record_of(session), &session->record->request, event, stage_of(event), queue_of(session));
+        record_chain(record_of(session), &session->record->request, event, stage_of(session->record, event),
+                     queue_of(session));
 }
 
 /* ------------------------------------------------------------------------------------------ the end */
@@ -141,7 +142,7 @@ static void count(struct metrics *metrics, const struct ftp_record *record)
         counter_add(&metrics->ftp.logins, 1);
     else if (record->kind == LOGIN && (request->status == 530 || request->status == 421))
         counter_add(&metrics->ftp.logins_failed, 1);
-    else if (record->kind != CHANGE && record->kind != LOGIN)
+    else if (record->kind <= LISTING)
         metrics_ftp_transfer(metrics, (enum metrics_transfer)record->kind, outcome_of(request->status), request->bytes,
                              &request->times);
 }
@@ -166,7 +167,7 @@ void ftp_record_end(struct ftp_session *session, const char *path)
     if (record == NULL)
         return;
     session->record = NULL;
-    if (record->request.texts != NULL && path != NULL)
+    if (record->request.texts != NULL && path != NULL && record->kind != SITE)
         record->request.texts->target = text_of(path);
     count(record_of(session)->metrics, record);
     struct access_transfer transfer = transfer_of(record, session);

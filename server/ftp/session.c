@@ -41,6 +41,7 @@ void ftp_session_forget(struct ftp_session *session)
     session->restart = 0;
     session->ascii = true;
     session->only_epsv = false;
+    session->hash = 0;
 }
 
 void ftp_session_end(struct ftp_session *session, int code, const char *text)
@@ -91,7 +92,7 @@ static bool has_to_wait(const struct ftp_session *session, struct ftp_line *line
     memcpy(copy.text, line->text, line->length + 1);
     unsigned verb = ftp_line_split(&copy, &argument);
     const struct ftp_command *command = verb != 0 ? ftp_command_find(verb) : NULL;
-    return command == NULL || !(command->flags & FTP_IN_TRANSFER) || !session->task->transfer;
+    return command == NULL || !(command->flags & FTP_IN_TRANSFER) || !session->task->transfer || session->task->keeps;
 }
 
 /* One command, if there is one and it may be begun. Returns how many bytes are done with. */
@@ -238,7 +239,10 @@ static void on_data(struct connection *connection, const char *data, size_t leng
 
 static void on_ended(struct connection *connection)
 {
-    ftp_session_settle(ftp_session_of(connection), true);
+    struct ftp_session *session = ftp_session_of(connection);
+    if (session->task != NULL && session->task->stores) /* RFC 959, 4.1.1: as ABOR does */
+        errand_cancel(ftp_session_queue(session), connection->chain);
+    ftp_session_settle(session, true);
 }
 
 static void on_chain(struct connection *connection, const struct errand_event *event)

@@ -39,10 +39,12 @@ struct ftp_session {
     char *rename_from;         /* of RNFR; NULL: none */
     int64_t restart;           /* of REST: where the next transfer begins */
     uint32_t held_length;
-    bool ascii;     /* TYPE A */
-    bool skips;     /* the rest of a line that is too long */
-    bool quits;     /* 221 or 421 was said: it ends when that is out */
-    bool only_epsv; /* EPSV ALL: no other way to a data connection */
+    uint8_t hash;      /* what HASH gives: see hash.c */
+    uint8_t facts_off; /* by OPTS MLST; see row.h */
+    bool ascii;        /* TYPE A */
+    bool skips;        /* the rest of a line that is too long */
+    bool quits;        /* 221 or 421 was said: it ends when that is out */
+    bool only_epsv;    /* EPSV ALL: no other way to a data connection */
 };
 
 /* What the sessions of one worker have in common. */

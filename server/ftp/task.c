@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Tasks: see task.h. */
 #include "task.h"
+#include "files/place.h"
 #include "path.h"
 #include "record.h"
 #include "shared.h"
@@ -49,6 +50,9 @@ struct ftp_task *ftp_task_begin(struct ftp_session *session, const char *argumen
     task->path = path;
     task->root = session->login.root;
     task->ended = ended;
+    task->stall_ns = session->base.endpoint->worker->server->config->limits.send_ns;
+    if (right == FTP_RIGHT_WRITE && task->stall_ns < PLACE_SYNC_NS)
+        task->stall_ns = PLACE_SYNC_NS;
     session->task = task;
     return task;
 }
@@ -58,6 +62,10 @@ struct ftp_task *ftp_transfer_begin(struct ftp_session *session, const char *arg
 {
     int64_t offset = session->restart;
     session->restart = 0;
+    if (offset > 0 && session->ascii) { /* TYPE A came after REST */
+        ftp_reply(session, 504, "Where lines are converted it can only begin at the beginning.");
+        return NULL;
+    }
     if (session->data.mode == FTP_DATA_NONE) {
         ftp_reply(session, 425, "Say how to make a data connection: EPSV, PASV, EPRT or PORT.");
         return NULL;
@@ -81,7 +89,7 @@ void ftp_task_submit(struct ftp_task *task)
 {
     struct ftp_session *session = task->session;
     const struct config_limits *limits = &session->base.endpoint->worker->server->config->limits;
-    struct connection_limits own = {.stall_ns = limits->send_ns, .bytes_per_second = task->transfer ? limits->rate : 0};
+    struct connection_limits own = {.stall_ns = task->stall_ns, .bytes_per_second = task->transfer ? limits->rate : 0};
     ftp_record_stage(session, STAGE_WAIT);
     int error = connection_submit(&session->base, task->chain, &own);
     task->chain = NULL;
@@ -136,9 +144,9 @@ int ftp_task_open_data(struct ftp_task *task, errand_chain *chain, bool small, e
     return step < 0 ? step : 0;
 }
 
-static bool is_of_data(unsigned step_kind)
+static bool is_of_data(const struct ftp_task *task, unsigned step_kind)
 {
-    return step_kind == ERRAND_STEP_AWAIT || step_kind == ERRAND_STEP_CONNECT;
+    return task->awaits || step_kind == ERRAND_STEP_CONNECT;
 }
 
 static bool is_of_peer(int error)
@@ -151,7 +159,7 @@ void ftp_task_end_transfer(struct ftp_task *task, const struct errand_event *eve
 {
     struct ftp_session *session = task->session;
     bool moves = event->step_kind == ERRAND_STEP_SENDFILE || event->step_kind == ERRAND_STEP_RECEIVE_FILE ||
-                 event->step_kind == ERRAND_STEP_SEND;
+                 event->step_kind == ERRAND_STEP_SEND || event->step_kind == ERRAND_STEP_RECEIVE;
     ftp_data_close(session); /* first: whoever reads 226 has all of it */
     if (task->aborted) {
         ftp_reply(session, 426, "Transfer aborted.");
@@ -159,7 +167,7 @@ void ftp_task_end_transfer(struct ftp_task *task, const struct errand_event *eve
     } else if (task->replied) {
     } else if (event->error == 0) {
         ftp_reply(session, 226, "Transfer complete.");
-    } else if (is_of_data(event->step_kind)) {
+    } else if (is_of_data(task, event->step_kind)) {
         ftp_reply(session, 425, "No data connection.");
     } else if (moves && is_of_peer(event->error)) {
         ftp_reply(session, 426, "Data connection broken; transfer aborted.");

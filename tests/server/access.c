@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Lines of the access log, and that not one of them is lost without being counted. */
+/* Lines of the logs, and that not one of them is lost without being counted. */
+/* long file because: what a line is, and what becomes of it, is tried by the same entries. */
 #include "harness.h"
 #include "record/access.h"
 #include "record/sink.h"

@@ -98,6 +98,7 @@ def xferlog(line):
 def transfers_in_xferlog(backend):
     with FtpRecorded(site(), backend, threads=1) as server:
         with server.control() as control:
+            control.command('TYPE A', 200)
             same(control.fetch('RETR sub/two words'), b'below')
             control.command('TYPE I', 200)
             fails(control, 'RETR none', 550)
@@ -127,9 +128,12 @@ def uploads_and_changes(backend):
         control.command('DELE small.txt', 250)
         control.command('MKD made', 257)
         fails(control, 'STOR none/new', 550)
-        found = server.commands(6)
+        assert b'made' in control.fetch('LIST -l /')
+        control.command('SITE CHMOD 600 sub/new', 200)
+        found = server.commands(7)
         same([line[:3] for line in found[1:]], [('STOR', '/sub/new', 226), ('DELE', '/small.txt', 250),
-                                                ('MKD', '/made', 257), ('STOR', '/none/new', 550)])
+                                                ('MKD', '/made', 257), ('STOR', '/none/new', 550), ('LIST', '/', 226),
+                                                ('SITE', 'CHMOD 600 sub/new', 200)])
         same(found[1][3]['bytes'], 100000)
         assert 'receive_us' in found[1][3] and 'send_us' not in found[1][3], found[1][3]
         same(server.lines(1, xferlog, server.transfers),
