@@ -202,7 +202,7 @@ def changed_modes(backend):
 def hashes(backend):
     root, server = writable(backend)
     names = {'SHA-256': 'sha256', 'SHA-512': 'sha512', 'SHA-1': 'sha1', 'MD5': 'md5'}
-    sizes = (0, 1, (256 << 10) - 1, 256 << 10, (256 << 10) + 1, 1 << 20)
+    sizes = (0, 1, 65535, 65536, 65537, 1 << 20)
     for size in sizes:
         write(os.path.join(root, str(size)), BYTES[:size])
     os.mkfifo(os.path.join(root, 'fifo'))

@@ -22,7 +22,9 @@ def named(backend):
     with Mounted() as root:
         if root is None:
             return 'no /dev/fuse'
-        with FtpServer(root, backend, '--writable') as server, server.control() as control:
+        config = os.path.join(directory(), 'errand.conf')  # with this the chain has all steps that it can have
+        write(config, f'[Host]\nDirectory={root}\nWritable=yes\nUploadMax=2M\nUploadSpace=1K\n'.encode())
+        with FtpServer(root, backend, '-c', config) as server, server.control() as control:
             for size in (0, 1, 65536, 1 << 20):
                 for _ in range(2):
                     control.store(f'STOR {size}', BYTES[:size])
@@ -170,6 +172,7 @@ CUTS = (
     (store('STOR d/a', BYTES[2:], ('REST 2', 350)), {'d/a': b'ol' + BYTES[2:]}),
     (say(('DELE d/a', 250)), {'d/a': None}), (say(('MKD m', 257)), {'m': True}), (say(('RMD e', 250)), {'e': None}),
     (say(('RNFR late', 350), ('RNTO d/a', 250)), {'d/a': BYTES, 'late': None}),
+    (say(('RNFR late', 350), ('RNTO n', 250)), {'n': BYTES, 'late': None}),
     (say(('RNFR d', 350), ('RNTO e/f', 250)), {'e/f/a': b'old', 'd': None}),
     (say(('SITE CHMOD 600 d/a', 200)), {'d/a': b'old'}))
 
