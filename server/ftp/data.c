@@ -36,7 +36,7 @@ void ftp_data_arrived(struct ftp_session *session, int fd)
     if (fd < 0)
         session->data.mode = FTP_DATA_NONE;
     if (task != NULL && task->awaits) {
-        task->awaits = false;
+        task->awaits = fd < 0;
         errand_resume(ftp_session_queue(session), session->base.chain, fd < 0 ? -ECONNABORTED : 0, 0);
     }
 }

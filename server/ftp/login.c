@@ -7,17 +7,20 @@
 #include "shared.h"
 #include "task.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { FAILURES_MOST = 3 };
+enum { FAILURES_MOST = 3, MAIL_MOST = 64 };
 
 #define FAILURE_DELAY ERRAND_SECOND
 
 void ftp_login_forget(struct ftp_login *login)
 {
     free(login->name);
+    free(login->mail);
     *login = (struct ftp_login){.failures = login->failures};
 }
 
@@ -47,11 +50,32 @@ bool ftp_shows(const struct ftp_session *session, const char *path)
     return policy.hidden;
 }
 
+/* What is said of a directory, by a path with a slash at its end. Is the same said of all that is beneath? */
+static bool is_one(const struct config_host *host, const char *path, struct policy *policy)
+{
+    char directory[PATH_MAX + 2];
+    int length = snprintf(directory, sizeof directory, "%s/", path);
+    policy_of(host, directory, (size_t)length, policy);
+    return !policy_is_mixed(host, directory, (size_t)length, policy);
+}
+
+bool ftp_may_move(const struct ftp_session *session, const char *from, const char *to)
+{
+    const struct config_host *host = session->login.site->config;
+    struct policy before, after;
+    return is_one(host, from, &before) && is_one(host, to, &after) && (before.hidden || !after.hidden);
+}
+
 /* ------------------------------------------------------------------------------------------ commands */
 
 static bool is_anonymous(const char *name)
 {
     return strcasecmp(name, "anonymous") == 0 || strcasecmp(name, "ftp") == 0;
+}
+
+bool ftp_is_anonymous(const struct ftp_session *session)
+{
+    return session->login.name != NULL && is_anonymous(session->login.name);
 }
 
 void ftp_user(struct ftp_session *session, char *argument)
@@ -87,11 +111,10 @@ static void failed(struct ftp_session *session, const struct errand_event *event
 
 void ftp_pass(struct ftp_session *session, char *argument)
 {
-    (void)argument;
     if (session->login.good || session->login.name == NULL)
         ftp_reply(session, 503, session->login.good ? "You are logged in." : "USER first.");
     else if (is_anonymous(session->login.name) && ftp_session_config(session)->anonymous)
-        enter(session);
+        enter(session), session->login.mail = strndup(argument, MAIL_MOST); /* without memory: none */
     else
         failed(session, NULL);
 }
@@ -106,6 +129,7 @@ void ftp_rein(struct ftp_session *session, char *argument)
 {
     (void)argument;
     ftp_session_forget(session);
+    session->facts_off = 0; /* USER leaves it: clients choose as soon as they have read FEAT's reply */
     ftp_reply(session, 220, "Ready for a new user.");
 }
 

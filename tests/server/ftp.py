@@ -81,6 +81,7 @@ class Control:
     def login(self):
         self.command('USER anonymous', 331)
         self.command('PASS somebody@', 230)
+        self.command('TYPE I', 200)  # a session begins with TYPE A
 
     def raw(self, data):
         self.socket.sendall(data)
