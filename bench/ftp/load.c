@@ -20,6 +20,7 @@
  *     --trace FILE     with --rate: a line "due took" (s of CLOCK_MONOTONIC, ms) for each transfer
  *     --spin           never sleeps, so that a server on this machine is not charged for waking its client
  *     --wait           with --keep: logs in all, prints "ready", and begins when standard input has a line
+ *     --warm           with --wait: each has fetched a file by then, which does not count
  *     --patience S     when the time is over, what is under way may take so long (default 60): all that was begun is
  *                      counted, so that what the server spent and what was done belong together
  *
@@ -174,6 +175,11 @@ static void log_in_all(void)
     if (!fgets(line, sizeof line, stdin)) {
         exit(1);
     }
+    for (uint32_t i = 0; i < options.sessions; i++) {
+        load.sessions[i].asked = load.sessions[i].finished = 0;
+    }
+    load.times = (struct histogram){0};
+    load.transfers = load.bytes = 0;
     load.warming = load.ending = false;
 }
 

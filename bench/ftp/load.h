@@ -45,7 +45,7 @@ struct options {
     uint32_t sessions, each, path_count;
     int64_t duration_ns, patience_ns;
     double rate; /* transfers a second, 0: as fast as they are answered */
-    bool keep, list, store, spin, wait;
+    bool keep, list, store, spin, wait, warm;
     struct path *paths;
 };
 

@@ -59,13 +59,21 @@ static int64_t nanoseconds(const char *text)
 void read_options(int argc, char **argv)
 {
     static const struct option known[] = {
-        {"paths", required_argument, NULL, 'p'}, {"sessions", required_argument, NULL, 'n'},
-        {"each", required_argument, NULL, 'e'},  {"seconds", required_argument, NULL, 's'},
-        {"check", required_argument, NULL, 'c'}, {"rate", required_argument, NULL, 'r'},
-        {"trace", required_argument, NULL, 't'}, {"patience", required_argument, NULL, 'P'},
-        {"keep", no_argument, NULL, 'k'},        {"list", no_argument, NULL, 'l'},
-        {"store", no_argument, NULL, 'S'},       {"spin", no_argument, NULL, 'b'},
-        {"wait", no_argument, NULL, 'w'},        {NULL, 0, NULL, 0},
+        {"paths", required_argument, NULL, 'p'},
+        {"sessions", required_argument, NULL, 'n'},
+        {"each", required_argument, NULL, 'e'},
+        {"seconds", required_argument, NULL, 's'},
+        {"check", required_argument, NULL, 'c'},
+        {"rate", required_argument, NULL, 'r'},
+        {"trace", required_argument, NULL, 't'},
+        {"patience", required_argument, NULL, 'P'},
+        {"keep", no_argument, NULL, 'k'},
+        {"list", no_argument, NULL, 'l'},
+        {"store", no_argument, NULL, 'S'},
+        {"spin", no_argument, NULL, 'b'},
+        {"wait", no_argument, NULL, 'w'},
+        {"warm", no_argument, NULL, 'W'},
+        {NULL, 0, NULL, 0},
     };
     for (int c; (c = getopt_long(argc, argv, "", known, NULL)) != -1;) {
         switch (c) {
@@ -82,6 +90,7 @@ void read_options(int argc, char **argv)
         case 'S': options.store = true; break;
         case 'b': options.spin = true; break;
         case 'w': options.wait = true; break;
+        case 'W': options.warm = true; break;
         default: exit(2);
         }
     }

@@ -101,14 +101,13 @@ static void go_on(struct session *session)
 static void entered(struct session *session)
 {
     load.entered += load.entered < options.sessions; /* each the first time: later ones come one by one */
-    if (!options.keep) {
-        session->state = IDLE;
-        load.busy--;
-        begin_transfer(session, session->due_ns);
-        return;
-    }
     load.busy--;
-    go_on(session);
+    session->state = IDLE;
+    if (!options.keep || (load.warming && options.warm)) {
+        begin_transfer(session, session->due_ns);
+    } else {
+        go_on(session);
+    }
 }
 
 /* ----------------------------------------------------------------------------------------- transfers */
