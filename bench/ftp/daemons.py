@@ -120,7 +120,7 @@ def command(bench, name, root):
         return f"{prefix}/server.{ending}"
 
     if name == PYFTPDLIB:
-        return ["/usr/bin/python3", configure("py", PYFTPDLIB_SCRIPT)]
+        return ["/usr/bin/python3", "-W", "ignore", configure("py", PYFTPDLIB_SCRIPT)]
     binary = f"{apart(bench.args.build)}/{APART[program]}"
     if name in VSFTPD:
         extra = VSFTPD_ONE_PROCESS if "one process" in name else ""

@@ -19,7 +19,8 @@
  *     --check DIR      compares what is fetched with the file DIR/PATH
  *     --trace FILE     with --rate: a line "due took" (s of CLOCK_MONOTONIC, ms) for each transfer
  *     --spin           never sleeps, so that a server on this machine is not charged for waking its client
- *     --wait           with --keep: logs in all, prints "ready", and begins when standard input has a line
+ *     --wait           with --keep: logs in all, prints "ready", begins when standard input has a line, and lets
+ *                      all stay, after its report, until standard input ends
  *     --warm           with --wait: each has fetched a file by then, which does not count
  *     --patience S     when the time is over, what is under way may take so long (default 60): all that was begun is
  *                      counted, so that what the server spent and what was done belong together
@@ -259,5 +260,7 @@ int main(int argc, char **argv)
     }
     run(load.started_ns + options.duration_ns);
     report();
+    for (char byte; options.wait && read(STDIN_FILENO, &byte, 1) > 0;) {
+    }
     return load.wrong_code || load.wrong_length || load.wrong_body || load.closed ? 1 : 0;
 }

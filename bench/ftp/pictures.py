@@ -6,7 +6,7 @@ BARS = {
     "sessions": ("per_cpu_s", 1, "sessions in a second of server CPU: more is better"),
     "sessions-list": ("per_cpu_s", 1, "sessions in a second of server CPU: more is better"),
     "downloads": ("gb_per_cpu_s", 1, "GB sent in a second of server CPU: more is better"),
-    "uploads": ("gb_per_cpu_s", 1, "GB stored in a second of server CPU: more is better"),
+    "uploads": ("us_each", 1, "µs of server CPU for a file: less is better"),
     "memory": ("bytes_each", 1 / 1024, "sessions: KiB of memory for each: less is better"),
 }
 LINES = {"growth": ("us_each", 1, "µs of server CPU for a RETR of 4 KiB, by the number of sessions")}

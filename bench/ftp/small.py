@@ -6,7 +6,7 @@ import os
 import common
 from daemons import ALL, ERRAND, PURE_FTPD, PYFTPDLIB, VSFTPD
 from tables import Files, Table
-from trial import SESSIONS, Trial, able
+from trial import INCOMING, SESSIONS, Trial, able
 
 SIZE, COUNT = 4096, 1000
 COLUMNS = [("sessions a CPU second", "per_cpu_s", 1), ("us of CPU each", "us_each", 1), ("sessions/s", "per_s", 1)]
@@ -20,8 +20,8 @@ def small_files(bench):
     """Also a directory for what is stored; whoever a server makes of an anonymous user may write there."""
     root = f"{bench.work}/small"
     files = Files(bench, root, common.many_files(root, COUNT, SIZE))
-    os.mkdir(f"{root}/incoming")
-    os.chmod(f"{root}/incoming", 0o777)
+    os.mkdir(f"{root}/{INCOMING}")
+    os.chmod(f"{root}/{INCOMING}", 0o777)
     return files
 
 
@@ -56,7 +56,7 @@ def sessions(bench):
 
 
 def listing(bench):
-    names = able(bench, ALL, small_files(bench), "--list")
-    if bench.wanted(names):
+    names = able(bench, ALL, small_files(bench), "LIST", "--list")
+    if names:
         measure(bench, "sessions-list", f"as sessions, and before RETR an EPSV and LIST of the file's directory (100 "
                 "files)", names, "--list")

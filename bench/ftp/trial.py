@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """One measurement of bench-ftp: a fresh server in a cgroup of its own, and sessions of the load generator."""
 import json
+import os
 import subprocess
 import sys
 import time
@@ -9,6 +10,12 @@ import common
 import daemons
 
 SESSIONS = 64
+INCOMING = "incoming"  # where the load generator stores
+
+
+def empty(folder):
+    for name in os.listdir(folder):
+        os.unlink(f"{folder}/{name}")
 
 
 class Trial:
@@ -53,32 +60,34 @@ class Trial:
                      f"{common.read(f'{self.bench.work}/errors')[-1000:]}")
         return client
 
-    def go_on(self, client, judge=True):
-        """The report of what hold() returned, and the server's CPU time meanwhile."""
+    def go_on(self, client):
+        """The report of what hold() returned, and the server's CPU time until then: sessions end only after it."""
         before = self.spent()
-        output, _ = client.communicate("\n")
+        client.stdin.write("\n")
+        client.stdin.flush()
+        result = self.judge(json.loads(client.stdout.readline() or "{}"))
+        result["server_cpu_s"] = self.spent() - before
+        client.communicate()
         self.bench.children.remove(client)
-        result = json.loads(output.strip().splitlines()[-1]) if output.strip() else {}
-        if judge:
-            self.judge(result)
-        return {"server_cpu_s": self.spent() - before, **result}
+        return result
 
     def end(self):
         self.bench.stop(self.server, wait=3)
         common.end_group(self.group)  # processes of sessions outlive the one that listened
 
 
-def refuses(bench, name, files, what):
-    """Whether a server knows no such command: then it is not measured, and the table says so."""
+def refuses(bench, name, files, option):
     trial = Trial(bench, name, files.root)
-    result = trial.ask(files, "--sessions", 1, "--each", 1, what)
+    result = trial.ask(files, "--sessions", 1, "--each", 1, option)
     trial.end()
+    empty(f"{files.root}/{INCOMING}")
     return bool(result["refused"])
 
 
-def able(bench, names, files, what):
-    """Those of the names that know what is asked for."""
-    unable = [name for name in bench.chosen(names) if refuses(bench, name, files, what)]
+def able(bench, names, files, command, option):
+    """Those of the wanted names that know a command; of the others is said why they are not measured."""
+    chosen = bench.chosen(names)
+    unable = [name for name in chosen if refuses(bench, name, files, option)]
     if unable:
-        bench.say(f"\n(next without {', '.join(unable)}: {what[2:].upper()} is refused there)")
-    return [name for name in names if name not in unable]
+        bench.say(f"\n(next without {', '.join(unable)}: {command} is refused there)")
+    return [name for name in chosen if name not in unable]
