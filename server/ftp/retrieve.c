@@ -19,8 +19,8 @@ enum { SMALL = 64 << 10 }; /* what a new connection's socket takes at once */
 static int send_file(errand_chain *chain, void *context)
 {
     struct ftp_task *task = context;
-    int file = ERRAND_SLOT(task->step);
-    errand_step_sendfile(chain, task->session->data.fd, file, task->offset, ERRAND_TO_END, NULL, 0, 0);
+    int file = ERRAND_SLOT(task->step); /* with ERRAND_MORE its end goes in one segment with the connection's */
+    errand_step_sendfile(chain, task->session->data.fd, file, task->offset, ERRAND_TO_END, NULL, 0, ERRAND_MORE);
     int step = errand_step_close(chain, file);
     return step < 0 ? step : 0;
 }
