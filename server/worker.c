@@ -383,6 +383,7 @@ int worker_open(struct worker *worker)
         .close_grace_ns = 3 * ERRAND_SECOND, /* a busy machine is no hanging disk */
         .why = worker->why,
         .why_size = sizeof worker->why,
+        .roots = server->sites.count,
     };
     worker->remover.worker = worker;
     int error = errand_queue_open(&worker->queue, &options);
