@@ -159,6 +159,9 @@ void config_dump(const struct config *config, FILE *out);
 /* The host that a Host field (perhaps with a port, in any case; length 0: none) means. */
 const struct config_host *config_host_of(const struct config *config, const char *name, size_t length);
 
+/* "512K", "1G": bytes; "off": 0. False: it is none of these. */
+bool config_read_size(const char *text, uint64_t *result);
+
 /* May clients change anything of it? */
 bool config_is_writable(const struct config_host *host);
 

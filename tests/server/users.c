@@ -70,7 +70,11 @@ TEST(refused)
         {"anna\n", ":1: want NAME:HASH"},
         {":" BCRYPT "\n", ":1: want NAME:HASH"},
         {"anna:$2y$04$abcdefghijklmnopqrstuu\n", ":1: the hash is not whole"},
-        {"anna:" BCRYPT ":more\n", ":1: the hash is not whole"},
+        {"anna:" BCRYPT "more\n", ":1: the hash is not whole"},
+        {"anna:" BCRYPT ":home:rx\n", ":1: want options rw, ro"},
+        {"anna:" BCRYPT ":home:rate=fast\n", ":1: want options rw, ro"},
+        {"anna:" BCRYPT ":home:rw,sessions=\n", ":1: want options rw, ro"},
+        {"anna:" BCRYPT ":home:rw:ro\n", ":1: want options rw, ro"},
         {"anna:" BCRYPT "\nben:" BCRYPT "\nanna:" SHA512 "\n", ":3: the name stands in line 1, too"},
         {"", "nobody is in it"},
     };
@@ -81,18 +85,58 @@ TEST(refused)
         if (!CHECK(strstr(why, rows[i].words) != NULL))
             harness_note("%s", why);
     }
-    char *text = malloc(3000);
-    memset(text, 'n', 2999);
-    text[2999] = '\0';
+    enum { LONG = 6000 };
+    char *text = malloc(LONG);
+    memset(text, 'n', LONG - 1);
+    text[LONG - 1] = '\0';
     CHECK(users_open(write_file(text), why, sizeof why) == NULL);
     CHECK(strstr(why, "the line is too long") != NULL);
-    snprintf(text, 3000, "%.300s:%s", text + 2000, BCRYPT);
+    snprintf(text, LONG, "%.300s:%s", text + 2000, BCRYPT);
     CHECK(users_open(write_file(text), why, sizeof why) == NULL);
     CHECK(strstr(why, "the name is too long") != NULL);
     free(text);
     CHECK(users_open("/nonexistent/users", why, sizeof why) == NULL);
     CHECK(strstr(why, "cannot read /nonexistent/users: No such file") != NULL);
     CHECK(users_open("/", why, sizeof why) == NULL);
+}
+
+TEST(homes_and_options)
+{
+    char why[512], expected[600];
+    struct users *users = open_users("carla:" BCRYPT ":/tmp:rw,rate=64K,sessions=3\n"
+                                     "anna:" SHA512 ":home/a b\n"
+                                     "ben:" YESCRYPT "\n"
+                                     "dora:" BCRYPT "::ro\n");
+    CHECK_INT(users_count(users), 4);
+    for (unsigned i = 0; i < 4; i++) {
+        const struct user *user = users_at(users, i);
+        CHECK_INT(user->number, i);
+        CHECK(users_find(users, user->name) == user);
+        CHECK(users_check(users, user->name, "secret"));
+    }
+    CHECK(users_find(users, "eve") == NULL);
+    const struct user *anna = users_find(users, "anna"), *carla = users_find(users, "carla");
+    snprintf(expected, sizeof expected, "%s/home/a b", harness_directory());
+    CHECK_STR(anna->home, expected);
+    CHECK(!anna->writable && anna->rate == 0 && anna->sessions == 0);
+    CHECK_STR(carla->home, "/tmp");
+    CHECK(carla->writable && carla->rate == 64 << 10 && carla->sessions == 3);
+    CHECK(users_find(users, "ben")->home == NULL && users_find(users, "dora")->home == NULL);
+    CHECK(!users_check_homes(users, "FILE", why, sizeof why));
+    snprintf(expected, sizeof expected, "FILE:2: the home %s: No such file or directory; make it", anna->home);
+    CHECK(strncmp(why, expected, strlen(expected)) == 0);
+    users_close(users);
+    users = open_users("ben:" YESCRYPT "::rw\n");
+    CHECK(!users_check_homes(users, "FILE", why, sizeof why));
+    CHECK(strncmp(why, "FILE:1: ben has no home; want NAME:HASH:HOME", 44) == 0);
+    users_close(users);
+    users = open_users("ben:" YESCRYPT ":users\n");
+    CHECK(!users_check_homes(users, "FILE", why, sizeof why));
+    CHECK(strstr(why, "not a directory") != NULL);
+    users_close(users);
+    users = open_users("ben:" YESCRYPT ":.\n");
+    CHECK(users_check_homes(users, "FILE", why, sizeof why));
+    users_close(users);
 }
 
 static void *check_often(void *users)
