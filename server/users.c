@@ -110,7 +110,7 @@ static const char *take_options(struct user *user, char *text)
                 return wanted;
         } else if (strncmp(option, "sessions=", 9) == 0) {
             unsigned long count = strtoul(option + 9, &end, 10);
-            if (option[9] < '0' || option[9] > '9' || *end != '\0' || count > 1000000)
+            if (option[9] < '0' || option[9] > '9' || *end != '\0' || count > USERS_SESSIONS_MAX)
                 return wanted;
             user->sessions = (uint32_t)count;
         } else if (*option != '\0') {
@@ -120,27 +120,33 @@ static const char *take_options(struct user *user, char *text)
     return NULL;
 }
 
+const char *users_read_line(char *line, struct user *user)
+{
+    char *rest = line;
+    *user = (struct user){0};
+    if (line[0] == '\0' || line[0] == '#')
+        return NULL;
+    const char *name = strsep(&rest, ":"), *hash = strsep(&rest, ":"), *home = strsep(&rest, ":");
+    if (hash == NULL || *name == '\0')
+        return "want NAME:HASH";
+    if (strlen(name) >= USERS_NAME_SPACE)
+        return "the name is too long; want at most 255 bytes";
+    *user = (struct user){.name = name, .hash = hash, .home = home != NULL && *home != '\0' ? home : NULL};
+    const char *problem = rest != NULL ? take_options(user, rest) : NULL;
+    return problem != NULL ? problem : hash_problem(hash);
+}
+
 /* One line, without its end. Returns what is wrong with it, or NULL. */
 static const char *take_line(struct users *users, char *line, unsigned number)
 {
-    if (line[0] == '\0' || line[0] == '#')
-        return NULL;
-    char *rest = line;
-    struct user user = {.line = number, .name = strsep(&rest, ":")};
-    user.hash = strsep(&rest, ":");
-    const char *home = strsep(&rest, ":");
-    if (user.hash == NULL || *user.name == '\0')
-        return "want NAME:HASH";
-    if (strlen(user.name) >= USERS_NAME_SPACE)
-        return "the name is too long; want at most 255 bytes";
+    struct user user;
+    const char *problem = users_read_line(line, &user);
+    if (problem != NULL || user.name == NULL)
+        return problem;
     if (users->count >= USERS_MAX)
         return "too many names; want at most 1048576";
-    if (home != NULL && *home != '\0')
-        user.home = home;
-    const char *problem = hash_problem(user.hash);
-    if (problem == NULL && rest != NULL)
-        problem = take_options(&user, rest);
-    return problem ? problem : add_user(users, &user);
+    user.line = number;
+    return add_user(users, &user);
 }
 
 static bool read_lines(struct users *users, FILE *file, const char *name, char *why, size_t why_size)

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { USERS_NAME_SPACE = 256, USERS_PASSWORD_SPACE = 512 };
+enum { USERS_NAME_SPACE = 256, USERS_PASSWORD_SPACE = 512, USERS_SESSIONS_MAX = 1000000 };
 
 struct users;
 
@@ -39,6 +39,10 @@ struct users_credentials {
 /* NULL: `why` names the file, the line, and the remedy. */
 struct users *users_open(const char *file, char *why, size_t why_size);
 void users_close(struct users *users);
+
+/* Takes one line apart, without its end: what it says is in *user, in the line's memory; user->name NULL: nothing.
+ * Returns what is wrong with it, or NULL. */
+const char *users_read_line(char *line, struct user *user);
 
 unsigned users_count(const struct users *users);
 const struct user *users_at(const struct users *users, unsigned number);

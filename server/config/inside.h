@@ -5,7 +5,7 @@
 
 #include "config.h"
 
-enum { CONFIG_WRONG_SPACE = 512, CONFIG_HOSTS_MAX = 1024, CONFIG_RULES_MAX = 1024, CONFIG_KEYS_MAX = 64 };
+enum { CONFIG_WRONG_SPACE = 512, CONFIG_HOSTS_MAX = 1024, CONFIG_RULES_MAX = 1024, CONFIG_KEYS_MAX = 96 };
 
 /* Zeroed. NULL: no memory. */
 void *config_keep(struct config *config, size_t size);

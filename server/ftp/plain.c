@@ -29,7 +29,7 @@ void ftp_syst(struct ftp_session *session, char *argument)
 void ftp_feat(struct ftp_session *session, char *argument)
 {
     (void)argument;
-    ftp_reply(session, 211, "Extensions:\nEPRT\nEPSV\nMDTM\nREST STREAM\nSIZE\nTVFS\nUTF8\nEnd");
+    ftp_reply(session, 211, "Extensions:\nEPRT\nEPSV\nHOST\nMDTM\nREST STREAM\nSIZE\nTVFS\nUTF8\nEnd");
 }
 
 void ftp_opts(struct ftp_session *session, char *argument)

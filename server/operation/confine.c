@@ -2,6 +2,7 @@
 /* Landlock, and what is given up as a whole. */
 #include "confine.h"
 #include "landlock.h"
+#include "users.h"
 
 #include <fcntl.h>
 #include <libgen.h>
@@ -81,6 +82,17 @@ static int allow_log(const struct rules *rules, const char *log)
     return error || realpath(log, real) == NULL ? error : allow_folder_of(rules, real, TO_LOG);
 }
 
+/* The rule keeps the inode; of homes there may be more than a process may have open. */
+static int allow_home(const struct rules *rules, const struct user *user)
+{
+    int fd = open(user->home, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int error = allow(rules, fd, user->writable ? TO_READ | TO_CHANGE : TO_READ);
+    close(fd);
+    return error;
+}
+
 /* `at`: what the error is about. */
 static int allow_all(const struct rules *rules, const struct confine *confine, const char **at)
 {
@@ -89,6 +101,10 @@ static int allow_all(const struct rules *rules, const struct confine *confine, c
         const struct site *site = &confine->sites->list[i];
         *at = site->config->directory;
         error = allow(rules, site->directory, config_is_writable(site->config) ? TO_READ | TO_CHANGE : TO_READ);
+    }
+    for (unsigned i = 0; confine->users != NULL && i < users_count(confine->users) && error == 0; i++) {
+        *at = users_at(confine->users, i)->home;
+        error = allow_home(rules, users_at(confine->users, i));
     }
     for (unsigned i = 0; confine->listeners != NULL && i < confine->listeners->count && error == 0; i++) {
         const struct listener *listener = &confine->listeners->list[i];

@@ -65,7 +65,7 @@ static void confine_to_files(void)
 {
     char why[256] = "";
     struct listener own = {.address = config->http.list[0]};
-    struct confine all = {config, &sites, &(struct listeners){&own, 1}};
+    struct confine all = {config, &sites, &(struct listeners){&own, 1}, NULL};
     int result = confine_files(&all, why, sizeof why);
     harness_note("%s", why);
     if (result == 0)

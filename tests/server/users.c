@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Of "secret", as cheap as these hashes can be. */
 #define BCRYPT "$2y$04$KBCwKxOzLha2MUDgW0PjXe/hE/UCO9qF89dOydoHjSwxcHev5LRn."
@@ -136,6 +137,36 @@ TEST(homes_and_options)
     users_close(users);
     users = open_users("ben:" YESCRYPT ":.\n");
     CHECK(users_check_homes(users, "FILE", why, sizeof why));
+    users_close(users);
+}
+
+static int64_t time_of(const struct users *users, const char *name)
+{
+    struct timespec before, after;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+    CHECK(!users_check(users, name, "wrong"));
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+    return (after.tv_sec - before.tv_sec) * ERRAND_SECOND + after.tv_nsec - before.tv_nsec;
+}
+
+/* Who is not there costs what others cost, of each kind of hash: some names one, some the other. */
+TEST(unknown_names_take_as_long)
+{
+    static const char slow[] = "$6$rounds=400000$k2XAnEHBqQ1Ct2aM$Kusx4Stg"
+                               "TAJKgtQ8A1Ud4OEtpvLZ/2wzq/Tix/qeeqdrvuTHgR6KFuCyOP4TNp5lvuV.tmBxpDTp10bqrWJyv1";
+    char text[512], name[8];
+    snprintf(text, sizeof text, "slow:%s\nfast:" SHA512 "\n", slow);
+    struct users *users = open_users(text);
+    int64_t slow_time = time_of(users, "slow");
+    unsigned slow_ones = 0;
+    CHECK(time_of(users, "fast") < slow_time / 4);
+    for (unsigned i = 0; i < 16; i++) {
+        snprintf(name, sizeof name, "n%u", i);
+        bool is_slow = time_of(users, name) > slow_time / 4;
+        slow_ones += is_slow;
+        CHECK_INT(time_of(users, name) > slow_time / 4, is_slow); /* the same each time */
+    }
+    CHECK(slow_ones > 0 && slow_ones < 16);
     users_close(users);
 }
 
