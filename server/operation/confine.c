@@ -93,6 +93,18 @@ static int allow_home(const struct rules *rules, const struct user *user)
     return error;
 }
 
+/* Ports at which data connections are waited for, and from which they are made. */
+static int allow_ports(const struct rules *rules, const struct config_ftp *ftp)
+{
+    uint64_t right = rules->handled.network & LANDLOCK_ACCESS_NET_BIND_TCP;
+    if (right == 0 || ftp->listen.count == 0)
+        return 0;
+    int error = ftp->active || ftp->passive_first == 0 ? landlock_allow_port(rules->fd, 0, right) : 0;
+    for (unsigned port = ftp->passive_first; port != 0 && port <= ftp->passive_last && error == 0; port++)
+        error = landlock_allow_port(rules->fd, port, right);
+    return error;
+}
+
 /* `at`: what the error is about. */
 static int allow_all(const struct rules *rules, const struct confine *confine, const char **at)
 {
@@ -111,6 +123,10 @@ static int allow_all(const struct rules *rules, const struct confine *confine, c
         *at = listener->address.local.sun_path;
         if (listen_is_local(&listener->address) && !listener->borrowed)
             error = allow_folder_of(rules, *at, LANDLOCK_ACCESS_FS_REMOVE_FILE);
+    }
+    if (error == 0) {
+        *at = "its ports";
+        error = allow_ports(rules, &confine->config->ftp);
     }
     if (error == 0) {
         *at = confine->config->access_log;
@@ -159,8 +175,8 @@ int confine_files(const struct confine *confine, char *why, size_t why_size)
     }
     const char *at = "its files";
     struct rules rules = {.handled = handled_by(version)};
-    if (confine->config->ftp.listen.count > 0)
-        rules.handled.network = 0; /* data connections */
+    if (confine->config->ftp.listen.count > 0 && confine->config->ftp.active)
+        rules.handled.network &= ~(uint64_t)LANDLOCK_ACCESS_NET_CONNECT_TCP; /* to whatever port a client names */
     rules.fd = landlock_create(&rules.handled);
     int error = rules.fd < 0 ? rules.fd : allow_all(&rules, confine, &at);
     if (error == 0)
@@ -186,7 +202,7 @@ bool confine(const struct confine *confine, char words[CONFINE_WORDS])
         return false;
     }
     bool calls = config->seccomp == CONFIG_ON;
-    int error = calls ? confine_calls() : 0;
+    int error = calls ? confine_calls(&config->ftp) : 0;
     if (error) {
         snprintf(words, CONFINE_WORDS, "cannot confine itself to its system calls: %s (Seccomp=no does without)",
                  strerror(-error));
