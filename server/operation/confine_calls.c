@@ -19,8 +19,8 @@
 
 /*
  * What the library, the server and the C library call once they serve, and their variants on other architectures. No
- * socket is made or connected but FTP's, no program started, no identity taken any more. What is not here answers ENOSYS: for
- * that, and not for EPERM, the C library and we have ways around.
+ * socket is made or connected but FTP's, no program started, no identity taken any more. What is not here answers
+ * ENOSYS: for that, and not for EPERM, the C library and we have ways around.
  */
 static const int allowed[] = {
     /* rings, waiting, and what is waited for */

@@ -390,64 +390,6 @@ TEST_EACH_BACKEND(programs_ports_and_signals)
     finish();
 }
 
-/* Binds a new socket to the port. Returns 0 or an errno; EADDRINUSE: it may, but others have it. */
-static int bind_error(unsigned port)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    int fd = (int)REQUIRE_CALL(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    int error = bind(fd, (struct sockaddr *)&address, sizeof address) == 0 ? 0 : errno;
-    close(fd);
-    return error == EADDRINUSE ? 0 : error;
-}
-
-static const struct {
-    const char *keys;
-    int any, within, without, connected;
-} port_rows[] = {
-    {"Listen=127.0.0.1:0\n", 0, EACCES, EACCES, 0},
-    {"Listen=127.0.0.1:0\nPassivePorts=50100-50199\n", 0, 0, EACCES, 0},
-    {"Listen=127.0.0.1:0\nPassivePorts=50100-50199\nActive=no\n", EACCES, 0, EACCES, -EACCES},
-    {"Listen=off\nPassivePorts=50100-50199\n", EACCES, EACCES, EACCES, -EACCES},
-};
-
-static void check_ports(enum errand_backend backend, unsigned row)
-{
-    char keys[512];
-    uint16_t port;
-    int listener = make_listener(&port), client = (int)REQUIRE_CALL(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
-    struct sockaddr_in address = {.sin_family = AF_INET};
-    socklen_t length = sizeof address;
-    REQUIRE_CALL(getsockname(listener, (struct sockaddr *)&address, &length));
-    snprintf(keys, sizeof keys, "[Server]\nListen=unix:own/socket\n[Ftp]\n%s[Host]\nDirectory=read\n",
-             port_rows[row].keys);
-    prepare(keys);
-    confine_to_files();
-    harness_at("%s", port_rows[row].keys);
-    errand_queue *queue = open_queue(backend, NULL);
-    CHECK_INT(bind_error(0), port_rows[row].any);
-    CHECK_INT(bind_error(50100), port_rows[row].within);
-    CHECK_INT(bind_error(50199), port_rows[row].within);
-    CHECK_INT(bind_error(50200), port_rows[row].without);
-    CHECK_INT(connect_by_chain(queue, client, &address, length), port_rows[row].connected);
-    close(client);
-    close(listener);
-    close_queue(queue);
-    finish();
-}
-
-/* Those of FTP's data connections. */
-#define PORTS(number)                                                                                                  \
-    TEST_EACH_BACKEND(ports_of_row_##number)                                                                           \
-    {                                                                                                                  \
-        if (landlock_version() < 4)                                                                                    \
-            SKIP("this kernel's Landlock knows no ports");                                                             \
-        check_ports(backend, number);                                                                                  \
-    }
-PORTS(0)
-PORTS(1)
-PORTS(2)
-PORTS(3)
-
 /* Homes of users, by what they may do there. */
 TEST_EACH_BACKEND(homes)
 {
