@@ -7,13 +7,18 @@
 #include "shared.h"
 #include "task.h"
 
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+enum { MAIL_MOST = 64 };
+
 void ftp_login_forget(struct ftp_login *login)
 {
     free(login->name);
+    free(login->mail);
     *login = (struct ftp_login){.failures = login->failures, .host = login->host};
 }
 
@@ -43,11 +48,32 @@ bool ftp_shows(const struct ftp_session *session, const char *path)
     return policy.hidden;
 }
 
+/* What is said of a directory, by a path with a slash at its end. Is the same said of all that is beneath? */
+static bool is_one(const struct config_host *host, const char *path, struct policy *policy)
+{
+    char directory[PATH_MAX + 2];
+    int length = snprintf(directory, sizeof directory, "%s/", path);
+    policy_of(host, directory, (size_t)length, policy);
+    return !policy_is_mixed(host, directory, (size_t)length, policy);
+}
+
+bool ftp_may_move(const struct ftp_session *session, const char *from, const char *to)
+{
+    const struct config_host *host = session->login.site->config;
+    struct policy before, after;
+    return is_one(host, from, &before) && is_one(host, to, &after) && (before.hidden || !after.hidden);
+}
+
 /* ------------------------------------------------------------------------------------------ commands */
 
 static bool is_anonymous(const char *name)
 {
     return strcasecmp(name, "anonymous") == 0 || strcasecmp(name, "ftp") == 0;
+}
+
+bool ftp_is_anonymous(const struct ftp_session *session)
+{
+    return session->login.name != NULL && is_anonymous(session->login.name);
 }
 
 void ftp_user(struct ftp_session *session, char *argument)
@@ -70,11 +96,12 @@ void ftp_enter(struct ftp_session *session, const struct site *site, int root)
     ftp_reply(session, 230, "Logged in.");
 }
 
-static void enter_anonymous(struct ftp_session *session)
+static void enter_anonymous(struct ftp_session *session, const char *mail)
 {
     const struct worker *worker = session->base.endpoint->worker;
     const struct site *first = worker->server->sites.list;
     const struct site *site = session->login.host != NULL ? session->login.host : first;
+    session->login.mail = strndup(mail, MAIL_MOST); /* without memory: none */
     ftp_enter(session, site, worker->roots[site - first]);
 }
 
@@ -83,7 +110,7 @@ void ftp_pass(struct ftp_session *session, char *argument)
     if (session->login.good || session->login.name == NULL)
         ftp_reply(session, 503, session->login.good ? "You are logged in." : "USER first.");
     else if (is_anonymous(session->login.name) && ftp_session_config(session)->anonymous)
-        enter_anonymous(session);
+        enter_anonymous(session, argument);
     else
         ftp_verify(session, argument);
 }
@@ -115,6 +142,7 @@ void ftp_rein(struct ftp_session *session, char *argument)
     (void)argument;
     ftp_session_forget(session);
     session->login.host = NULL;
+    session->facts_off = 0; /* USER leaves it: clients choose as soon as they have read FEAT's reply */
     ftp_reply(session, 220, "Ready for a new user.");
 }
 

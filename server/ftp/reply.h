@@ -30,6 +30,9 @@ void ftp_reply(struct ftp_session *session, int code, const char *format, ...) _
 /* 257 "the ""path""" text, quoted as RFC 959, appendix II, has it. */
 void ftp_reply_path(struct ftp_session *session, int code, const char *path, const char *text);
 
+/* 213 text, and a path as it is: RFC 959's quotes are those of 257 alone. */
+void ftp_reply_name(struct ftp_session *session, int code, const char *text, const char *path);
+
 /* What an error of a file means: 450, 451, 550, 552 or 553 with words. */
 void ftp_reply_error(struct ftp_session *session, int error);
 

@@ -27,6 +27,7 @@ class Control:
         if login:
             self.command('USER anonymous', 331)
             self.command('PASS somebody@', 230)
+            self.command('TYPE I', 200)  # a session begins with TYPE A
 
     def __enter__(self):
         return self

@@ -20,7 +20,7 @@ BIG = 1 << 20
 
 def site(users=f'anna:{HASH}:homes/anna:rw\nben:{HASH}:homes/ben\n', ftp='', more=''):
     root = directory()
-    write(os.path.join(root, 'www', 'a.txt'), b'for all\n')
+    write(os.path.join(root, 'www', 'a.txt'), b'for all')
     for name in ('anna', 'ben'):
         write(os.path.join(root, 'homes', name, 'mine.txt'), name.encode())
         write(os.path.join(root, 'homes', name, '.hidden'), b'hidden')
@@ -66,12 +66,12 @@ def homes(backend):
                     control.command('RETR out', 550)
                 control.command('CWD ..', 250)
                 same(control.command('PWD', 257)[:3], b'"/"')
-            same(anybody.fetch('RETR a.txt'), b'for all\n')
+            same(anybody.fetch('RETR a.txt'), b'for all')
             anybody.command('SIZE mine.txt', 550)
         with login(server, 'anna') as control:
             control.command('USER anonymous', 331)  # another one, and in another home
             control.command('PASS me@', 230)
-            same(control.fetch('RETR a.txt'), b'for all\n')
+            same(control.fetch('RETR a.txt'), b'for all')
             control.command('REIN', 220)
             control.command('PWD', 530)
             control.command('USER ben', 331)
@@ -279,7 +279,7 @@ def hosts(backend):
             control.command('REIN', 220)
         control.command('USER ftp', 331)
         control.command('PASS me@', 230)
-        same(control.fetch('RETR a.txt'), b'for all\n')
+        same(control.fetch('RETR a.txt'), b'for all')
         assert b'HOST' in control.command('FEAT', 211)
 
 
