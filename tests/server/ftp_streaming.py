@@ -10,6 +10,7 @@ import time
 
 from ftp import FtpServer
 from ftp_lists import HUGE, LONG, MANY, facts, fill, lines, many, names
+from recorded import HoldFs
 from served import SLOW, Server, directory, eventually, read_all, run, same, test, write
 
 # What AddressSanitizer holds back of freed memory is not the server's.
@@ -199,6 +200,34 @@ def files_removed_meanwhile(backend):
         control.expect(226)
         assert found >= {f'file-{i:07}' for i in range(1, 4500, 2)}, len(found)
         same(len(names(control, 'LIST many')), 2250)
+
+
+@test
+def a_directory_that_hangs(backend):
+    """Whether its names or what is known of them do not come: others are served, ABOR ends it, and so does the time."""
+    if not os.access('/dev/fuse', os.R_OK | os.W_OK):
+        return 'no /dev/fuse'
+    root = directory()
+    write(os.path.join(root, 'sub', 'in'), b'x')
+    config = os.path.join(directory(), 'errand.conf')
+    write(config, f'[Limits]\nSendTimeout=3s\n[Host]\nDirectory={root}\n'.encode())
+    for what in ('opendir', 'readdir', 'lookup'):
+        with HoldFs(os.path.join(root, f'held-{what}')) as held, \
+                FtpServer(root, backend, '-c', config, threads=1) as server, server.control() as control:
+            same(held.tell(f'hold {what}'), 'ok')
+            with control.passive():
+                control.send(f'MLSD held-{what}/')
+                same(held.tell('wait 1'), 'ok')
+                with server.control() as other:
+                    same(other.fetch('NLST sub'), b'sub/in\r\n')
+                control.command('ABOR', 426)
+                control.expect(226)
+            same(control.fetch('NLST sub'), b'sub/in\r\n')
+            with control.passive():
+                control.command(f'MLSD held-{what}/', 451)
+            same(held.tell('pass'), 'ok')
+            assert b'; f0\r\n' in control.fetch(f'MLSD held-{what}/')
+    return None
 
 
 @test
