@@ -5,13 +5,14 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import sys
 import threading
 import time
 
 from ftp import Control, FtpServer
 from operated import LONG, MEBIBYTE, Service, configuration, gone, installed, site
-from served import SLOW, directory, eventually, run, same, test, write
+from served import ERRAND, SLOW, directory, eventually, run, same, test, write
 
 FTP = '[Ftp]\nListen=127.0.0.1:0\n'
 
@@ -171,6 +172,22 @@ def sockets_come_from_the_service_manager(backend):
                 same(transfers_anew(port), True)
                 service.reload(number=number)
             same(transfers_anew(port), True)
+
+
+@test
+def a_socket_of_a_file_is_refused(backend):
+    place = directory()
+    with socket.socket(socket.AF_UNIX) as given:
+        given.bind(os.path.join(place, 'socket'))
+        given.listen()
+        script = f'exec 3<&{given.fileno()}; LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=ftp exec "$@"'
+        for arguments in ([], ['-c', os.path.join(place, 'errand.conf')]):  # with a supervisor and without
+            write(os.path.join(place, 'errand.conf'), f'[Host]\nDirectory={place}\n'.encode())
+            done = subprocess.run(['/bin/bash', '-c', script, 'sh', ERRAND, 'serve', '--backend', backend, '--http',
+                                   '127.0.0.1:0', *arguments], pass_fds=(given.fileno(),), stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=30 * SLOW, check=False)
+            same((done.returncode, done.stdout), (1, b''), done.stderr)
+            assert b'has a socket of a file for ftp' in done.stderr, done.stderr
 
 
 class Clients:
