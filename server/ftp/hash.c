@@ -16,7 +16,7 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { PIECE = 256 << 10 };
+enum { PIECE = 64 << 10 };
 
 static const struct {
     const char *name;

@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import sys
+import time
 
 from ftp import FtpServer
 from mounted import everything
@@ -196,6 +197,29 @@ def interrupted(backend):
         same(content(root, 'old'), b'old')
 
 
+@test
+def aborted_at_the_end(backend):
+    """Whatever ABOR is told, that is so."""
+    root, server = writable(backend)
+    chance = random.Random(backend)
+    with server, server.control() as control:
+        last, stored = b'old', 0
+        for number in range(60):
+            new = b'%d' % number * 1000
+            with control.passive() as data:
+                control.command('STOR old', 150)
+                data.sendall(new)
+                data.close()
+                time.sleep(chance.random() * 0.002)
+                control.send('ABOR')
+                done = control.reply()[0] == 226
+                control.expect(226)
+            last = new if done else last
+            stored += done
+            same(content(root, 'old'), last)
+        assert stored > 0
+
+
 def is_closed(data):
     """By the server, with a reset or an end: what is sent to it goes nowhere."""
     try:
@@ -361,6 +385,26 @@ def lines(backend):
         same(control.fetch('RETR text'), b'one\ntwo\n')
         same(control.command('SIZE text', 213), b'8')
         control.command('TYPE E', 504)
+
+
+@test
+def curl(backend):
+    root, server = writable(backend)
+    whole, part = os.path.join(directory(), 'whole'), os.path.join(directory(), 'part')
+    write(whole, BYTES)
+    write(part, BYTES[:1000])
+    with server:
+        def upload(file, path, *options):
+            subprocess.run(['curl', '-sS', '--fail', '-T', file, *options, f'ftp://127.0.0.1:{server.ftp}/{path}'],
+                           check=True, timeout=60 * SLOW)
+        upload(part, 'a/b/c', '--ftp-create-dirs')
+        same(content(root, 'a', 'b', 'c'), BYTES[:1000])
+        upload(whole, 'a/b/c', '-C', '-')
+        assert content(root, 'a', 'b', 'c') == BYTES
+        upload(part, 'a/b/c', '--append')
+        assert content(root, 'a', 'b', 'c') == BYTES + BYTES[:1000]
+        upload(whole, 'a/', '-Q', '-RNFR whole', '-Q', '-RNTO moved', '-P', '-')
+        assert content(root, 'a', 'moved') == BYTES
 
 
 @test
