@@ -22,6 +22,7 @@ static void output_ended(const struct errand_event *event)
     struct ftp_session *session = event->user_data;
     struct ftp_output *output = &session->output;
     output->chain = 0;
+    record_output(&session->base.endpoint->worker->record, event->bytes);
     free(output->sending);
     output->sending = NULL;
     if (event->error == 0 && output->again)
