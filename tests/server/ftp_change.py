@@ -245,8 +245,8 @@ def hashing_ends_with_the_client(backend):
 def pipelined(backend):
     root, server = writable(backend)
     with server, server.control() as control:
-        control.socket.sendall(b'MKD p\r\nRNFR old\r\nRNTO p/q\r\nSITE CHMOD 600 p/q\r\nHASH p/q\r\nDELE p/q\r\nRMD p\r\n'
-                               b'DELE p/q\r\nRNTO x\r\n')
+        control.socket.sendall(b'MKD p\r\nRNFR old\r\nRNTO p/q\r\nSITE CHMOD 600 p/q\r\nHASH p/q\r\nDELE p/q\r\n'
+                               b'RMD p\r\nDELE p/q\r\nRNTO x\r\n')
         for code in (257, 350, 250, 200, 213, 250, 250, 550, 503):
             control.expect(code)
         same(everything(root), ['d', 'd/in'])
