@@ -5,6 +5,7 @@ import hashlib
 import os
 import random
 import socket
+import struct
 import sys
 
 from ftp import FtpServer
@@ -239,6 +240,23 @@ def hashing_ends_with_the_client(backend):
             control.socket.shutdown(socket.SHUT_RDWR)
         with server.control() as control:
             control.command('HASH old', 213)
+
+
+@test
+def reset_while_commands_wait(backend):
+    """So many that no more are read, and the first to be obeyed finds the connection gone."""
+    root, server = writable(backend)
+    with open(os.path.join(root, 'sparse'), 'wb') as file:
+        file.truncate(1 << 26)
+    with server:
+        control = server.control()
+        control.socket.sendall(b'HASH sparse\r\n' + b'EPSV\r\n' * 4000)
+        control.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        control.stream.close()
+        control.socket.close()
+        with server.control() as control:
+            control.command('HASH sparse', 213)  # takes as long
+            control.command('EPSV', 229)
 
 
 @test
