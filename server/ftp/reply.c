@@ -76,7 +76,7 @@ void ftp_output_add(struct ftp_session *session, const char *bytes, size_t lengt
         size_t room = output->length + length < 256 ? 256 : 2 * (output->length + length);
         char *larger = realloc(output->bytes, room);
         if (larger == NULL) {
-            connection_close(&session->base); /* who misses a reply is out of step for good */
+            output->lost = true;
             return;
         }
         output->bytes = larger;
