@@ -169,10 +169,11 @@ static unsigned raise_descriptor_limit(void)
     return limit.rlim_cur > 1u << 20 ? 1u << 20 : (unsigned)limit.rlim_cur;
 }
 
-/* Connections, so that a quarter of the descriptors stays for the files they ask for, and some for the queues. */
-static unsigned connection_limit(unsigned descriptors, unsigned threads)
+/* Connections, so that a quarter of the descriptors stays for the files they ask for, and some for the queues; where
+ * sessions of FTP have data connections besides, a half. */
+static unsigned connection_limit(unsigned descriptors, unsigned threads, bool ftp)
 {
-    unsigned kept = descriptors / 4 + 16 + 12 * threads;
+    unsigned kept = descriptors / (ftp ? 2 : 4) + 16 + 12 * threads;
     unsigned most = 1048576 - WORKER_OWN; /* chains of a queue */
     unsigned limit = descriptors > kept + 8 ? descriptors - kept : 8;
     return limit < most ? limit : most;
@@ -189,19 +190,29 @@ unsigned server_threads(const struct config *config)
     return online > 0 && online < SERVER_THREADS_MAX ? (unsigned)online : 1;
 }
 
-/* The access log had better be found wrong now than later. */
+/* A log had better be found wrong now than later. */
+static int check_log(const char *path, const char *name)
+{
+    int error = path == NULL ? 0 : sink_check(path);
+    if (error)
+        fprintf(stderr, "errand: cannot write the %s log %s: %s\n", name, path,
+                error == -ESPIPE ? "it is a pipe (use - and redirect standard output)" : strerror(-error));
+    return error;
+}
+
 static int open_record(struct server *server)
 {
     const struct config *config = server->config;
-    server->record = (struct record_options){.access_log = config->access_log,
-                                             .format = config->access_log_format,
-                                             .status = server_listeners(server, LISTENER_STATUS) > 0};
-    int error = config->access_log == NULL ? 0 : sink_check(config->access_log);
-    if (error) {
-        fprintf(stderr, "errand: cannot write the access log %s: %s\n", config->access_log,
-                error == -ESPIPE ? "it is a pipe (use - and redirect standard output)" : strerror(-error));
+    server->record = (struct record_options){
+        .logs = {[RECORD_ACCESS] = {config->access_log, config->access_log_format},
+                 [RECORD_TRANSFERS] = {config->transfer_log, CONFIG_LOG_XFERLOG}},
+        .status = server_listeners(server, LISTENER_STATUS) > 0,
+    };
+    int error = check_log(config->access_log, "access");
+    if (error == 0)
+        error = check_log(config->transfer_log, "transfer");
+    if (error)
         return error;
-    }
     for (unsigned i = 0; i < server->count && error == 0; i++)
         error = record_prepare(&server->workers[i].record, &server->record);
     if (error)
@@ -360,7 +371,7 @@ static int run(const struct config *config, const struct listeners *running, pid
                             .lock = PTHREAD_MUTEX_INITIALIZER,
                             .started = PTHREAD_COND_INITIALIZER};
     server.count = server_threads(config);
-    server.limit = connection_limit(raise_descriptor_limit(), server.count);
+    server.limit = connection_limit(raise_descriptor_limit(), server.count, config->ftp.listen.count > 0);
     if (config->limits.connections != 0 && config->limits.connections < server.limit)
         server.limit = config->limits.connections;
     block_signals();

@@ -60,11 +60,11 @@ static int log_error_of(const char *path)
     return error;
 }
 
-static bool log_is_good(const char *path, char *why, size_t why_size)
+static bool log_is_good(const char *path, const char *name, char *why, size_t why_size)
 {
     int error = path == NULL || strcmp(path, "-") == 0 ? 0 : log_error_of(path);
     if (error)
-        snprintf(why, why_size, "cannot write the access log %s: %s", path,
+        snprintf(why, why_size, "cannot write the %s log %s: %s", name, path,
                  error == ESPIPE ? "it is a pipe (use - and redirect standard output)" : strerror(error));
     return error == 0;
 }
@@ -75,5 +75,6 @@ bool config_check_files(const struct config *config, char *why, size_t why_size)
         if (!is_directory(config->hosts[i].directory, why, why_size) ||
             !users_are_good(&config->hosts[i], why, why_size))
             return false;
-    return log_is_good(config->access_log, why, why_size);
+    return log_is_good(config->access_log, "access", why, why_size) &&
+           log_is_good(config->transfer_log, "transfer", why, why_size);
 }

@@ -99,12 +99,13 @@ struct config_ftp {
     bool anonymous;                       /* default yes */
     uint32_t passive_first, passive_last; /* ports of passive data connections; 0: any */
     struct config_text passive_address;   /* told to clients in 227, behind NAT; NULL: the one that they came to */
+    struct config_text greeting;          /* of a new session; NULL: the program and its version */
     bool active;                          /* PORT and EPRT are obeyed; default yes */
     int64_t idle_ns;                      /* between commands of who has logged in; default 5 min */
     int64_t login_ns;                     /* of who has not; default 30 s */
 };
 
-enum config_log_format { CONFIG_LOG_COMBINED, CONFIG_LOG_JSON };
+enum config_log_format { CONFIG_LOG_COMBINED, CONFIG_LOG_JSON, CONFIG_LOG_XFERLOG };
 
 struct config {
     const char *file;             /* that it came from; NULL: from the command line alone */
@@ -119,7 +120,8 @@ struct config {
     uint64_t cache;           /* bytes in all; 0: off */
     const char *access_log;   /* a file's path, "-" for standard output; NULL: none */
     enum config_log_format access_log_format;
-    const char *mime_types; /* default /etc/mime.types */
+    const char *transfer_log; /* of FTP, as xferlog(5) has it; NULL: none */
+    const char *mime_types;   /* default /etc/mime.types */
     enum config_switch landlock, seccomp;
     struct config_limits limits;
     struct config_host *hosts; /* at least one */

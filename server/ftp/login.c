@@ -13,13 +13,14 @@
 #include <string.h>
 #include <strings.h>
 
-enum { FAILURES_MOST = 3 };
+enum { FAILURES_MOST = 3, MAIL_MOST = 64 };
 
 #define FAILURE_DELAY ERRAND_SECOND
 
 void ftp_login_forget(struct ftp_login *login)
 {
     free(login->name);
+    free(login->mail);
     *login = (struct ftp_login){.failures = login->failures};
 }
 
@@ -72,6 +73,11 @@ static bool is_anonymous(const char *name)
     return strcasecmp(name, "anonymous") == 0 || strcasecmp(name, "ftp") == 0;
 }
 
+bool ftp_is_anonymous(const struct ftp_session *session)
+{
+    return session->login.name != NULL && is_anonymous(session->login.name);
+}
+
 void ftp_user(struct ftp_session *session, char *argument)
 {
     ftp_session_forget(session);
@@ -105,11 +111,10 @@ static void failed(struct ftp_session *session, const struct errand_event *event
 
 void ftp_pass(struct ftp_session *session, char *argument)
 {
-    (void)argument;
     if (session->login.good || session->login.name == NULL)
         ftp_reply(session, 503, session->login.good ? "You are logged in." : "USER first.");
     else if (is_anonymous(session->login.name) && ftp_session_config(session)->anonymous)
-        enter(session);
+        enter(session), session->login.mail = strndup(argument, MAIL_MOST); /* without memory: none */
     else
         failed(session, NULL);
 }
@@ -124,6 +129,7 @@ void ftp_rein(struct ftp_session *session, char *argument)
 {
     (void)argument;
     ftp_session_forget(session);
+    session->facts_off = 0; /* USER leaves it: clients choose as soon as they have read FEAT's reply */
     ftp_reply(session, 220, "Ready for a new user.");
 }
 

@@ -16,6 +16,7 @@ enum ftp_right {
 
 struct ftp_login {
     char *name;              /* that USER gave; NULL: none */
+    char *mail;              /* that an anonymous one gave for a password, for the logs; NULL: none */
     const struct site *site; /* whose directory is his home */
     int root;                /* the home, as errand_root_add() gave it */
     bool good;               /* he has shown who he is */
@@ -27,6 +28,9 @@ bool ftp_may(const struct ftp_session *session, const char *path, enum ftp_right
 
 /* Are names shown that begin with a dot? */
 bool ftp_shows(const struct ftp_session *session, const char *path);
+
+/* Has he come without a password? */
+bool ftp_is_anonymous(const struct ftp_session *session);
 
 /* May a directory become another, with all that is beneath it: is nothing of it somebody else's affair, at either end,
  * or shown there that was hidden? Of both he may write to what they are themselves. */

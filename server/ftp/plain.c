@@ -4,6 +4,7 @@
 #include "hash.h"
 #include "line.h"
 #include "path.h"
+#include "row.h"
 #include "session.h"
 #include "task.h"
 
@@ -29,16 +30,20 @@ void ftp_syst(struct ftp_session *session, char *argument)
 
 void ftp_feat(struct ftp_session *session, char *argument)
 {
-    char hashes[FTP_HASH_LIST];
+    char facts[FTP_FACT_NAMES], hashes[FTP_HASH_LIST];
     (void)argument;
+    *ftp_row_names(facts, FTP_FACTS & ~session->facts_off, true) = '\0';
     ftp_hash_list(session, hashes);
-    ftp_reply(session, 211, "Extensions:\nEPRT\nEPSV\nHASH %s\nMDTM\nMFMT\nREST STREAM\nSIZE\nTVFS\nUTF8\nEnd", hashes);
+    ftp_reply(session, 211, "Extensions:\nEPRT\nEPSV\nHASH %s\nMDTM\nMFMT\nMLST %s\nREST STREAM\nSIZE\nTVFS\nUTF8\nEnd",
+              hashes, facts);
 }
 
 void ftp_opts(struct ftp_session *session, char *argument)
 {
     if (strncasecmp(argument, "UTF8", 4) == 0 && (argument[4] == '\0' || strcasecmp(argument + 4, " ON") == 0))
         ftp_reply(session, 200, "Names are UTF-8, always.");
+    else if (strncasecmp(argument, "MLST", 4) == 0 && (argument[4] == '\0' || argument[4] == ' '))
+        ftp_choose_facts(session, argument + 4);
     else if (strncasecmp(argument, "HASH", 4) == 0 && (argument[4] == '\0' || argument[4] == ' '))
         ftp_hash_choose(session, argument + 4 + (argument[4] == ' '));
     else
@@ -151,7 +156,10 @@ void ftp_cdup(struct ftp_session *session, char *argument)
 void ftp_stat(struct ftp_session *session, char *argument)
 {
     struct ftp_task *task = session->task;
-    (void)argument;
+    if (task == NULL && *argument) {
+        ftp_list_on_control(session, argument);
+        return;
+    }
     if (task == NULL) {
         ftp_reply(session, 211, "errand %s\n%s%s\nTYPE %s, MODE S, STRU F\nNothing is under way.", errand_version(),
                   session->login.good ? "Logged in as " : "Not logged in",

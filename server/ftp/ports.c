@@ -205,6 +205,15 @@ void ftp_ports_leave(struct ftp_session *session)
         close_port(ports, port);
 }
 
+unsigned ftp_ports_busy(const struct ftp_ports *ports)
+{
+    const struct ftp_port *port = ports->last;
+    unsigned busy = 0;
+    for (unsigned i = 0; i < ports->count; i++, port = port->next)
+        busy += port->waiting != NULL;
+    return busy;
+}
+
 struct ftp_ports *ftp_ports_open(struct worker *worker)
 {
     struct ftp_ports *ports = calloc(1, sizeof *ports);

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* Replies: see reply.h. */
 #include "reply.h"
+#include "line.h"
+#include "record.h"
 #include "session.h"
 #include "shared.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_MOST = 1024, PATH_MOST = 2 * 4096 };
+enum { LINE_MOST = 1024 };
 
 /* ------------------------------------------------------------------------------------------ sending */
 
@@ -92,6 +95,7 @@ void ftp_reply(struct ftp_session *session, int code, const char *format, ...)
 {
     char text[LINE_MOST];
     va_list arguments;
+    ftp_record_reply(session, code);
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
@@ -112,30 +116,13 @@ void ftp_reply(struct ftp_session *session, int code, const char *format, ...)
     }
 }
 
-/* A name's bytes as a line can hold them: see line.h. */
-static size_t encode(char *out, const char *path, bool quoted)
-{
-    char *at = out;
-    for (; *path && at - out < PATH_MOST; path++) {
-        if (*path == '\n') {
-            *at++ = '\0';
-            continue;
-        }
-        *at++ = *path;
-        if (*path == '"' && quoted)
-            *at++ = '"';
-        else if (*path == '\r')
-            *at++ = '\0';
-    }
-    return (size_t)(at - out);
-}
-
 void ftp_reply_path(struct ftp_session *session, int code, const char *path, const char *text)
 {
-    char out[PATH_MOST + 2], start[8];
+    char out[2 * PATH_MAX], start[8];
+    ftp_record_reply(session, code);
     int length = snprintf(start, sizeof start, "%03d \"", code % 1000);
     ftp_output_add(session, start, (size_t)length);
-    ftp_output_add(session, out, encode(out, path, true));
+    ftp_output_add(session, out, ftp_line_encode(out, path, true));
     ftp_output_add(session, "\" ", 2);
     ftp_output_add(session, text, strlen(text));
     ftp_output_add(session, "\r\n", 2);
@@ -143,11 +130,11 @@ void ftp_reply_path(struct ftp_session *session, int code, const char *path, con
 
 void ftp_reply_name(struct ftp_session *session, int code, const char *text, const char *path)
 {
-    char out[PATH_MOST + 2], start[8];
+    char out[2 * PATH_MAX], start[8];
     int length = snprintf(start, sizeof start, "%03d ", code % 1000);
     ftp_output_add(session, start, (size_t)length);
     ftp_output_add(session, text, strlen(text));
-    ftp_output_add(session, out, encode(out, path, false));
+    ftp_output_add(session, out, ftp_line_encode(out, path, false));
     ftp_output_add(session, "\r\n", 2);
 }
 

@@ -4,6 +4,7 @@
 #include "command.h"
 #include "line.h"
 #include "ports.h"
+#include "record.h"
 #include "shared.h"
 #include "task.h"
 
@@ -51,6 +52,14 @@ void ftp_session_end(struct ftp_session *session, int code, const char *text)
 
 /* ------------------------------------------------------------------------------------------ commands */
 
+static void run_command(struct ftp_session *session, const struct ftp_command *command, unsigned verb, char *argument)
+{
+    ftp_record_begin(session, verb, command->name, argument);
+    command->run(session, argument);
+    if (session->task == NULL)
+        ftp_record_end(session, NULL);
+}
+
 static void run_line(struct ftp_session *session, struct ftp_line *line)
 {
     char *argument;
@@ -67,7 +76,7 @@ static void run_line(struct ftp_session *session, struct ftp_line *line)
     else if ((command->flags & FTP_ARGUMENT) && *argument == '\0')
         ftp_reply(session, 501, "Want %s %s.", command->name, command->usage);
     else
-        command->run(session, argument);
+        run_command(session, command, verb, argument);
 }
 
 /* While a command is under way: does this line have to wait for its end? */
@@ -214,7 +223,8 @@ static void on_opened(struct connection *connection)
     setsockopt(connection->fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof one); /* ABOR may come with urgent Telnet codes */
     session->data.fd = -1;
     session->ascii = true;
-    ftp_reply(session, 220, "errand %s", errand_version());
+    const char *greeting = ftp_session_config(session)->greeting.bytes;
+    ftp_reply(session, 220, "%s%s", greeting != NULL ? greeting : "errand ", greeting != NULL ? "" : errand_version());
     ftp_session_settle(session, false);
 }
 
@@ -243,14 +253,24 @@ static void on_chain(struct connection *connection, const struct errand_event *e
 {
     struct ftp_session *session = ftp_session_of(connection);
     assert(session->task != NULL);
+    ftp_record_chain(session, event);
     session->task->ended(session->task, event);
     ftp_session_settle(session, session->task == NULL);
+}
+
+static void on_stopped(struct connection *connection, const struct errand_event *event)
+{
+    ftp_record_chain(ftp_session_of(connection), event);
 }
 
 static void on_expired(struct connection *connection)
 {
     struct ftp_session *session = ftp_session_of(connection);
-    ftp_session_end(session, 421, session->login.good ? "Nothing was heard for too long." : "Nobody logged in.");
+    bool drains = connection->endpoint->worker->phase == WORKER_DRAINS;
+    ftp_session_end(session, 421,
+                    !session->login.good ? "Nobody logged in."
+                    : drains             ? "The server was renewed; connect again."
+                                         : "Nothing was heard for too long.");
     ftp_session_settle(session, false);
 }
 
@@ -269,6 +289,7 @@ static void on_cancel(struct connection *connection)
 static void on_release(struct connection *connection)
 {
     struct ftp_session *session = ftp_session_of(connection);
+    ftp_record_lost(session);
     if (session->task != NULL)
         ftp_task_end(session->task);
     ftp_session_forget(session);
@@ -284,6 +305,7 @@ const struct protocol ftp_protocol = {
     .data = on_data,
     .ended = on_ended,
     .chain = on_chain,
+    .stopped = on_stopped,
     .expired = on_expired,
     .stop = on_stop,
     .cancel = on_cancel,

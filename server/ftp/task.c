@@ -3,6 +3,7 @@
 #include "task.h"
 #include "files/place.h"
 #include "path.h"
+#include "record.h"
 #include "shared.h"
 
 #include <errno.h>
@@ -89,6 +90,7 @@ void ftp_task_submit(struct ftp_task *task)
     struct ftp_session *session = task->session;
     const struct config_limits *limits = &session->base.endpoint->worker->server->config->limits;
     struct connection_limits own = {.stall_ns = task->stall_ns, .bytes_per_second = task->transfer ? limits->rate : 0};
+    ftp_record_stage(session, STAGE_WAIT);
     int error = connection_submit(&session->base, task->chain, &own);
     task->chain = NULL;
     if (error) {
@@ -116,10 +118,18 @@ void ftp_task_end(struct ftp_task *task)
     if (task->transfer)
         ftp_data_close(session);
     session->task = NULL;
+    ftp_record_end(session, task->path);
     free_task(task);
 }
 
 /* ------------------------------------------------------------------------------------------ transfers */
+
+static int data_is_there(errand_chain *chain, void *context)
+{
+    struct ftp_task *task = context;
+    ftp_record_stage(task->session, STAGE_DATA);
+    return task->go_on(chain, task);
+}
 
 int ftp_task_open_data(struct ftp_task *task, errand_chain *chain, bool small, errand_call go_on, const char *words)
 {
@@ -128,13 +138,15 @@ int ftp_task_open_data(struct ftp_task *task, errand_chain *chain, bool small, e
     if (!small || session->data.fd < 0) /* a client may connect only when he has read it */
         ftp_output_flush(session);
     int error = ftp_data_append(chain, session, &task->awaits);
-    int step = error ? error : errand_step_call(chain, go_on, task);
+    task->go_on = go_on;
+    ftp_record_stage(session, STAGE_OPEN);
+    int step = error ? error : errand_step_call(chain, data_is_there, task);
     return step < 0 ? step : 0;
 }
 
-static bool is_of_data(unsigned step_kind)
+static bool is_of_data(const struct ftp_task *task, unsigned step_kind)
 {
-    return step_kind == ERRAND_STEP_AWAIT || step_kind == ERRAND_STEP_CONNECT;
+    return task->awaits || step_kind == ERRAND_STEP_CONNECT;
 }
 
 static bool is_of_peer(int error)
@@ -155,7 +167,7 @@ void ftp_task_end_transfer(struct ftp_task *task, const struct errand_event *eve
     } else if (task->replied) {
     } else if (event->error == 0) {
         ftp_reply(session, 226, "Transfer complete.");
-    } else if (is_of_data(event->step_kind)) {
+    } else if (is_of_data(task, event->step_kind)) {
         ftp_reply(session, 425, "No data connection.");
     } else if (moves && is_of_peer(event->error)) {
         ftp_reply(session, 426, "Data connection broken; transfer aborted.");

@@ -19,15 +19,16 @@ struct ftp_task {
     void (*release)(struct ftp_task *task); /* gives back what `more` refers to; NULL: nothing */
     void *more;                             /* the command's own, freed with it */
     struct errand_stat stat;
-    int64_t offset;   /* where a transfer begins in its file */
-    int step, look;   /* of the chain under way */
-    int64_t stall_ns; /* the chain under way may stand still for so long */
-    bool transfer;    /* has a data connection */
-    bool stores;      /* by it a file comes in: only while the client is there */
-    bool keeps;       /* it has come: too late for ABOR */
-    bool awaits;      /* that it comes */
-    bool aborted;     /* by ABOR */
-    bool replied;     /* the last reply was given within the chain */
+    int64_t offset;    /* where a transfer begins in its file */
+    errand_call go_on; /* of a transfer, when its data connection is there */
+    int step, look;    /* of the chain under way */
+    int64_t stall_ns;  /* the chain under way may stand still for so long */
+    bool transfer;     /* has a data connection */
+    bool stores;       /* by it a file comes in: only while the client is there */
+    bool keeps;        /* it has come: too late for ABOR */
+    bool awaits;       /* that it comes */
+    bool aborted;      /* by ABOR */
+    bool replied;      /* the last reply was given within the chain */
 };
 
 /*

@@ -391,7 +391,9 @@ static void record_event(struct exchange *exchange, const struct errand_event *e
     bool sent = exchange->replied && event->bytes > exchange->stored;
     told.bytes = sent ? event->bytes - exchange->stored : 0;
     exchange->stored = 0;
-    record_chain(exchange_record(exchange), &exchange->record, &told, exchange_shared(exchange)->worker->queue);
+    bool opening = event->error != 0 && event->step_kind == ERRAND_STEP_OPEN; /* a page is still to be sent */
+    record_chain(exchange_record(exchange), &exchange->record, &told, opening ? STAGE_OPEN : STAGE_SEND,
+                 exchange_shared(exchange)->worker->queue);
 }
 
 void exchange_cancelled(struct exchange *exchange, const struct errand_event *event)

@@ -96,9 +96,10 @@ static int allow_all(const struct rules *rules, const struct confine *confine, c
         if (listen_is_local(&listener->address) && !listener->borrowed)
             error = allow_folder_of(rules, *at, LANDLOCK_ACCESS_FS_REMOVE_FILE);
     }
-    if (error == 0) {
-        *at = confine->config->access_log;
-        error = allow_log(rules, confine->config->access_log);
+    const char *const logs[] = {confine->config->access_log, confine->config->transfer_log};
+    for (unsigned i = 0; i < 2 && error == 0; i++) {
+        *at = logs[i];
+        error = allow_log(rules, logs[i]);
     }
     allow_path(rules, "/proc/self", TO_READ); /* the library reads the table of mounts, and does without if need be */
     return error;
