@@ -79,7 +79,7 @@ void ftp_output_add(struct ftp_session *session, const char *bytes, size_t lengt
         size_t room = output->length + length < 256 ? 256 : 2 * (output->length + length);
         char *larger = realloc(output->bytes, room);
         if (larger == NULL) {
-            output->lost = true;
+            connection_close(&session->base); /* who misses a reply is out of step for good */
             return;
         }
         output->bytes = larger;

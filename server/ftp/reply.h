@@ -21,7 +21,6 @@ struct ftp_output {
     char *sending;         /* what the chain sends */
     errand_id chain;       /* 0: none is under way */
     uint32_t length, room; /* of bytes */
-    bool lost;             /* a reply, for want of memory: who misses one is out of step for good, and is let go */
 };
 
 /* "250 text\r\n". A text of several lines, each but the last ended by '\n', becomes a reply of several lines. What is

@@ -190,8 +190,6 @@ void ftp_session_settle(struct ftp_session *session, bool go_on)
     struct connection *connection = &session->base;
     if (go_on)
         take_held(session);
-    if (connection->state == CONNECTION_OPEN && session->output.lost)
-        connection_close(connection);
     if (connection->state != CONNECTION_OPEN)
         return;
     bool busy = session->task != NULL;
