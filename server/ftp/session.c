@@ -152,8 +152,6 @@ static void take_held(struct ftp_session *session)
     if (session->held == NULL)
         return;
     size_t used = take_lines(session, session->held, session->held_length);
-    if (session->base.state != CONNECTION_OPEN) /* a command found it gone, and all was given back */
-        return;
     session->held_length -= (uint32_t)used;
     if (session->held_length == 0)
         drop_held(session);
