@@ -109,11 +109,12 @@ static void keep(struct ftp_task *task)
 
 /* ------------------------------------------------------------------------------------------ the first chain */
 
+/* If ABOR came after the end of the stream, it is too late: what all of came is kept. */
 static void came(struct ftp_task *task, const struct errand_event *event)
 {
     if (event->fd >= 0)
         store_of(task)->temporary.fd = event->fd;
-    if (event->error != 0 || task->replied || task->aborted)
+    if (event->error != 0 || task->replied)
         ftp_task_end_transfer(task, event);
     else
         keep(task);
