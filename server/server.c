@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Starts the workers, and stops them: what concerns the process as a whole. */
 #include "shared.h"
+#include "ftp/homes.h"
+#include "ftp/session.h"
 #include "operation/handover.h"
 #include "http/mime.h"
 #include "operation/identity.h"
@@ -25,7 +27,7 @@
 #include <unistd.h>
 
 /* What is posted to workers; only the addresses count. */
-static const char message_drain, message_stop, message_leave, message_finished, message_reopen;
+static const char message_drain, message_stop, message_leave, message_finished, message_reopen, message_rates;
 
 bool server_is_full_for(const struct worker *worker)
 {
@@ -56,6 +58,14 @@ static void tell_all(struct server *server, const void *message)
         post(&server->workers[i], message);
 }
 
+void server_tell_rates(const struct worker *worker)
+{
+    struct server *server = worker->server;
+    for (unsigned i = 0; i < server->count; i++)
+        if (i != worker->number && !atomic_exchange(&server->workers[i].told_rates, true))
+            post(&server->workers[i], &message_rates);
+}
+
 void server_signal(struct server *server, int number)
 {
     if (number == SIGUSR1) { /* the access log was renamed */
@@ -81,6 +91,10 @@ void server_message(struct worker *worker, const void *message)
         worker->finished++;
     else if (message == &message_reopen)
         record_reopen(&worker->record);
+    else if (message == &message_rates) {
+        atomic_store(&worker->told_rates, false); /* first: who comes while it is done is told anew */
+        ftp_rates_changed(worker->ftp->homes);
+    }
 }
 
 bool server_may_leave(const struct worker *worker)
@@ -339,7 +353,7 @@ static bool become_user(const struct config *config)
 
 static bool give_up_rights(struct server *server)
 {
-    struct confine all = {server->config, &server->sites, &server->listeners};
+    struct confine all = {server->config, &server->sites, &server->listeners, server->accounts.users};
     bool good = confine(&all, server->confined);
     if (!good)
         fprintf(stderr, "errand: %s\n", server->confined);
@@ -378,8 +392,10 @@ static int run(const struct config *config, const struct listeners *running, pid
     connect_to_manager(&server);
     tzset(); /* reads a file, so not when the first line of the log is written */
     char why[512];
-    if (!sites_open(&server.sites, config, why, sizeof why)) {
+    if (!sites_open(&server.sites, config, why, sizeof why) ||
+        !ftp_accounts_open(&server.accounts, config, why, sizeof why)) {
         fprintf(stderr, "errand: %s\n", why);
+        sites_close(&server.sites);
         return 1;
     }
     int code = 1;
@@ -390,6 +406,7 @@ static int run(const struct config *config, const struct listeners *running, pid
         server_forget_addresses(&server.workers[0], true); /* unless a worker ran, which did */
     }
     tear_down(&server);
+    ftp_accounts_close(&server.accounts);
     sites_close(&server.sites);
     return code;
 }

@@ -16,7 +16,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BATCH = 128, CHAINS_MAX = 1 << 20 };
+enum { BATCH = 128, CHAINS_MAX = 1 << 20, ROOTS_MAX = 1 << 16 }; /* as a queue may have */
 
 #define RETRY_NS       (100 * ERRAND_MILLISECOND)
 #define SPARE_NS       ERRAND_SECOND       /* idle for so long, a connection makes room for others */
@@ -382,6 +382,14 @@ static int open_protocols(struct worker *worker)
     return worker->http == NULL || worker->ftp == NULL ? -ENOMEM : 0;
 }
 
+/* All hosts', and the homes of users who are logged in. */
+static uint32_t roots_of(const struct server *server)
+{
+    uint32_t most = ROOTS_MAX - server->sites.count;
+    uint32_t homes = server->accounts.users != NULL ? users_count(server->accounts.users) : 0;
+    return server->sites.count + (homes < most ? homes : most);
+}
+
 int worker_open(struct worker *worker)
 {
     const struct server *server = worker->server;
@@ -395,6 +403,7 @@ int worker_open(struct worker *worker)
         .close_grace_ns = 3 * ERRAND_SECOND, /* a busy machine is no hanging disk */
         .why = worker->why,
         .why_size = sizeof worker->why,
+        .roots = roots_of(server),
     };
     worker->remover.worker = worker;
     int error = errand_queue_open(&worker->queue, &options);

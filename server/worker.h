@@ -12,6 +12,7 @@
 #include "waits.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct cache;
 struct ftp_shared;
@@ -71,6 +72,7 @@ struct worker {
     errand_source *signals[WORKER_SIGNALS];
     unsigned finished; /* of worker 0: how many others have */
     bool reachable;
+    atomic_bool told_rates; /* a message of server_tell_rates() is on its way to it */
     enum worker_phase phase;
     bool over;     /* leave at once */
     bool trim;     /* much memory was freed: give it back to the system at the next sweep */

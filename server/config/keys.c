@@ -57,6 +57,11 @@ const struct config_key config_keys[] = {
 
     {CONFIG_FTP, "Listen", config_parse_listen_ip, FTP(listen), LIST(config_addresses), 0, 0, "where to listen"},
     {CONFIG_FTP, "Anonymous", config_parse_bool, FTP(anonymous), 0, 0, 0, "anybody without a password"},
+    {CONFIG_FTP, "Users", config_parse_path, FTP(users), 0, 0, 0, "a file of names, hashes of passwords and homes"},
+    {CONFIG_FTP, "SessionsPerUser", config_parse_number, FTP(sessions_per_user), 0, 0, CONNECTIONS_MAX,
+     "of each of these"},
+    {CONFIG_FTP, "FailuresPerAddress", config_parse_number, FTP(failures_per_address), 0, 0, 1 << 20,
+     "wrong passwords of one client"},
     {CONFIG_FTP, "PassivePorts", config_parse_ports, FTP(passive_first), 0, 0, 0, "of data connections"},
     {CONFIG_FTP, "PassiveAddress", config_parse_ipv4, FTP(passive_address), 0, 0, 0, "told to clients, behind NAT"},
     {CONFIG_FTP, "Greeting", config_parse_realm, FTP(greeting), 0, 0, 0, "what a new session is told"},

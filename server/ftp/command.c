@@ -9,6 +9,7 @@
 static const struct ftp_command commands[] = {
     {"USER", FTP_BEFORE_LOGIN | FTP_ARGUMENT, ftp_user, "NAME"},
     {"PASS", FTP_BEFORE_LOGIN, ftp_pass, "PASSWORD"},
+    {"HOST", FTP_BEFORE_LOGIN | FTP_ARGUMENT, ftp_host, "NAME"},
     {"ACCT", FTP_BEFORE_LOGIN, ftp_acct, "ACCOUNT"},
     {"REIN", FTP_BEFORE_LOGIN, ftp_rein, ""},
     {"QUIT", FTP_BEFORE_LOGIN, ftp_quit, ""},

@@ -28,7 +28,7 @@ void ftp_command_list(char *out, unsigned size);
 
 /* Each carries out, or begins, one command, and replies or will. By the files that they are in: */
 typedef void ftp_run(struct ftp_session *session, char *argument);
-ftp_run ftp_user, ftp_pass, ftp_acct, ftp_rein, ftp_quit;                               /* login.c */
+ftp_run ftp_user, ftp_pass, ftp_host, ftp_acct, ftp_rein, ftp_quit;                     /* login.c */
 ftp_run ftp_noop, ftp_syst, ftp_feat, ftp_opts, ftp_help, ftp_type, ftp_mode, ftp_stru; /* plain.c */
 ftp_run ftp_pwd, ftp_cwd, ftp_cdup, ftp_rest, ftp_stat, ftp_abor;                       /* plain.c */
 ftp_run ftp_pasv, ftp_epsv, ftp_port, ftp_eprt;                                         /* data.c */

@@ -34,8 +34,9 @@ void ftp_feat(struct ftp_session *session, char *argument)
     (void)argument;
     *ftp_row_names(facts, FTP_FACTS & ~session->facts_off, true) = '\0';
     ftp_hash_list(session, hashes);
-    ftp_reply(session, 211, "Extensions:\nEPRT\nEPSV\nHASH %s\nMDTM\nMFMT\nMLST %s\nREST STREAM\nSIZE\nTVFS\nUTF8\nEnd",
-              hashes, facts);
+    ftp_reply(session, 211,
+              "Extensions:\nEPRT\nEPSV\nHASH %s\nHOST\nMDTM\nMFMT\nMLST %s\nREST STREAM\nSIZE\nTVFS\nUTF8\nEnd", hashes,
+              facts);
 }
 
 void ftp_opts(struct ftp_session *session, char *argument)

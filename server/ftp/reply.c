@@ -43,7 +43,8 @@ void ftp_output_flush(struct ftp_session *session)
         return;
     int error = errand_chain_new(worker->queue, &chain);
     if (error == 0) {
-        errand_step_send(chain, session->base.fd, output->bytes, output->length, 0);
+        bool last = session->quits && session->task == NULL; /* the end of the connection goes with it */
+        errand_step_send(chain, session->base.fd, output->bytes, output->length, last ? ERRAND_MORE : 0);
         struct errand_submit options = {.size = sizeof options,
                                         .user_data = session,
                                         .stall_ns = worker->server->config->limits.send_ns,

@@ -2,6 +2,7 @@
 /* A session: from bytes to commands, and what is waited for. */
 #include "session.h"
 #include "command.h"
+#include "homes.h"
 #include "line.h"
 #include "ports.h"
 #include "record.h"
@@ -34,6 +35,7 @@ errand_queue *ftp_session_queue(const struct ftp_session *session)
 void ftp_session_forget(struct ftp_session *session)
 {
     ftp_data_close(session);
+    ftp_home_leave(session);
     ftp_login_forget(&session->login);
     free(session->directory);
     free(session->rename_from);
@@ -323,11 +325,11 @@ struct ftp_shared *ftp_shared_open(struct worker *worker)
         return NULL;
     shared->worker = worker;
     shared->ports = ftp_ports_open(worker);
-    if (shared->ports == NULL) {
-        free(shared);
-        return NULL;
-    }
-    return shared;
+    shared->homes = ftp_homes_open(worker);
+    if (shared->ports != NULL && shared->homes != NULL && users_cache_open(&shared->logins))
+        return shared;
+    ftp_shared_close(shared);
+    return NULL;
 }
 
 void ftp_shared_close(struct ftp_shared *shared)
@@ -335,5 +337,7 @@ void ftp_shared_close(struct ftp_shared *shared)
     if (shared == NULL)
         return;
     ftp_ports_close(shared->ports);
+    ftp_homes_close(shared->homes);
+    explicit_bzero(&shared->logins, sizeof shared->logins);
     free(shared);
 }

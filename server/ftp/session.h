@@ -9,6 +9,7 @@
  *     command.h     which there are                 data.h        the data connection of a transfer
  *     reply.h       replies                         ports.h       where passive ones are accepted
  *     login.h       who may do what                 path.h        from names to paths
+ *     accounts.h    users with passwords            homes.h       where they are, and how fast
  *     record.h      what is written down
  *
  * TLS (RFC 4217) will be a filter on both connections, and AUTH, PBSZ and PROT commands of login.c.
@@ -21,7 +22,9 @@
 #include "data.h"
 #include "login.h"
 #include "reply.h"
+#include "users.h"
 
+struct ftp_homes;
 struct ftp_ports;
 struct ftp_record;
 struct ftp_task;
@@ -51,6 +54,8 @@ struct ftp_session {
 struct ftp_shared {
     struct worker *worker;
     struct ftp_ports *ports;
+    struct ftp_homes *homes;
+    struct users_cache logins;
 };
 
 extern const struct protocol ftp_protocol;

@@ -2,6 +2,7 @@
 /* Tasks: see task.h. */
 #include "task.h"
 #include "files/place.h"
+#include "homes.h"
 #include "path.h"
 #include "record.h"
 #include "shared.h"
@@ -18,6 +19,28 @@ static void free_task(struct ftp_task *task)
     free(task);
 }
 
+struct ftp_task *ftp_task_begin_bare(struct ftp_session *session, size_t more_size,
+                                     void (*ended)(struct ftp_task *, const struct errand_event *))
+{
+    struct ftp_task *task = calloc(1, sizeof *task);
+    if (task != NULL && more_size > 0)
+        task->more = calloc(1, more_size);
+    int error = task == NULL || (more_size > 0 && task->more == NULL)
+                    ? -ENOMEM
+                    : errand_chain_new(ftp_session_queue(session), &task->chain);
+    if (error) {
+        if (task != NULL)
+            free(task->more);
+        free(task);
+        ftp_reply_error(session, error);
+        return NULL;
+    }
+    task->session = session;
+    task->ended = ended;
+    session->task = task;
+    return task;
+}
+
 struct ftp_task *ftp_task_begin(struct ftp_session *session, const char *argument, enum ftp_right right,
                                 size_t more_size, void (*ended)(struct ftp_task *, const struct errand_event *))
 {
@@ -32,28 +55,16 @@ struct ftp_task *ftp_task_begin(struct ftp_session *session, const char *argumen
         ftp_reply(session, 550, "Permission denied.");
         return NULL;
     }
-    struct ftp_task *task = calloc(1, sizeof *task);
-    if (task != NULL && more_size > 0)
-        task->more = calloc(1, more_size);
-    error = task == NULL || (more_size > 0 && task->more == NULL)
-                ? -ENOMEM
-                : errand_chain_new(ftp_session_queue(session), &task->chain);
-    if (error) {
-        if (task != NULL)
-            free(task->more);
-        free(task);
+    struct ftp_task *task = ftp_task_begin_bare(session, more_size, ended);
+    if (task == NULL) {
         free(path);
-        ftp_reply_error(session, error);
         return NULL;
     }
-    task->session = session;
     task->path = path;
     task->root = session->login.root;
-    task->ended = ended;
     task->stall_ns = session->base.endpoint->worker->server->config->limits.send_ns;
     if (right == FTP_RIGHT_WRITE && task->stall_ns < PLACE_SYNC_NS)
         task->stall_ns = PLACE_SYNC_NS;
-    session->task = task;
     return task;
 }
 
@@ -77,6 +88,7 @@ struct ftp_task *ftp_transfer_begin(struct ftp_session *session, const char *arg
     }
     task->transfer = true;
     task->offset = offset;
+    ftp_rate_begin(session);
     return task;
 }
 
@@ -88,8 +100,8 @@ const char *ftp_task_file(const struct ftp_task *task)
 void ftp_task_submit(struct ftp_task *task)
 {
     struct ftp_session *session = task->session;
-    const struct config_limits *limits = &session->base.endpoint->worker->server->config->limits;
-    struct connection_limits own = {.stall_ns = task->stall_ns, .bytes_per_second = task->transfer ? limits->rate : 0};
+    struct connection_limits own = {.stall_ns = task->stall_ns,
+                                    .bytes_per_second = task->transfer ? ftp_rate(session) : 0};
     ftp_record_stage(session, STAGE_WAIT);
     int error = connection_submit(&session->base, task->chain, &own);
     task->chain = NULL;
@@ -115,8 +127,10 @@ void ftp_task_end(struct ftp_task *task)
     struct ftp_session *session = task->session;
     if (task->chain != NULL)
         errand_chain_drop(task->chain);
-    if (task->transfer)
+    if (task->transfer) {
+        ftp_rate_end(session);
         ftp_data_close(session);
+    }
     session->task = NULL;
     ftp_record_end(session, task->path);
     free_task(task);

@@ -39,6 +39,10 @@ struct ftp_task {
 struct ftp_task *ftp_task_begin(struct ftp_session *session, const char *argument, enum ftp_right right,
                                 size_t more_size, void (*ended)(struct ftp_task *, const struct errand_event *));
 
+/* The same of a command that names nothing. */
+struct ftp_task *ftp_task_begin_bare(struct ftp_session *session, size_t more_size,
+                                     void (*ended)(struct ftp_task *, const struct errand_event *));
+
 /* The same of a transfer, which needs a data connection, and begins where REST said. */
 struct ftp_task *ftp_transfer_begin(struct ftp_session *session, const char *argument, enum ftp_right right,
                                     size_t more_size, void (*ended)(struct ftp_task *, const struct errand_event *));
