@@ -47,8 +47,10 @@ static void on_accepted(struct endpoint *endpoint, const struct errand_event *ev
     struct ftp_port *port = (struct ftp_port *)endpoint;
     struct address peer;
     if (event->error != 0) {
-        port->paused = true;
+        port->paused = true; /* until somebody waits there again */
         log_error("cannot accept a data connection: %s (see ulimit -n)", errand_error_name(event->error));
+        while (port->waiting != NULL)
+            ftp_data_arrived(port->waiting, -1);
         return;
     }
     struct ftp_session *session = address_of_peer(event->fd, &peer) == AF_UNSPEC ? NULL : waiting_for(port, &peer);

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_MOST = 1024 };
+enum { LINE_MOST = 1024, IAC = 255 };
 
 /* ------------------------------------------------------------------------------------------ sending */
 
@@ -24,6 +24,8 @@ static void output_ended(const struct errand_event *event)
     output->chain = 0;
     free(output->sending);
     output->sending = NULL;
+    if (event->error == 0 && output->again)
+        ftp_output_flush(session);
     if (event->error == 0 && session->base.state == CONNECTION_OPEN)
         ftp_session_settle(session, true);
     else if (event->error != 0 && event->error != -ECANCELED) /* that is our doing, or the queue's end */
@@ -36,11 +38,13 @@ void ftp_output_flush(struct ftp_session *session)
     struct ftp_output *output = &session->output;
     struct worker *worker = session->base.endpoint->worker;
     errand_chain *chain;
-    if (output->chain != 0 || output->length == 0 || session->base.state != CONNECTION_OPEN)
+    output->again = output->chain != 0;
+    if (output->again || output->length == 0 || session->base.state != CONNECTION_OPEN)
         return;
     int error = errand_chain_new(worker->queue, &chain);
     if (error == 0) {
-        errand_step_send(chain, session->base.fd, output->bytes, output->length, 0);
+        bool last = session->quits && session->task == NULL; /* the end of the connection goes with it */
+        errand_step_send(chain, session->base.fd, output->bytes, output->length, last ? ERRAND_MORE : 0);
         struct errand_submit options = {.size = sizeof options,
                                         .user_data = session,
                                         .stall_ns = worker->server->config->limits.send_ns,
@@ -72,7 +76,7 @@ void ftp_output_free(struct ftp_output *output)
 
 /* ------------------------------------------------------------------------------------------ gathering */
 
-void ftp_output_add(struct ftp_session *session, const char *bytes, size_t length)
+static void append(struct ftp_session *session, const char *bytes, size_t length)
 {
     struct ftp_output *output = &session->output;
     if (output->room - output->length < length) {
@@ -87,6 +91,17 @@ void ftp_output_add(struct ftp_session *session, const char *bytes, size_t lengt
     }
     memcpy(output->bytes + output->length, bytes, length);
     output->length += (uint32_t)length;
+}
+
+void ftp_output_add(struct ftp_session *session, const char *bytes, size_t length)
+{
+    for (const char *iac; (iac = memchr(bytes, IAC, length)) != NULL; bytes = iac + 1) {
+        size_t before = (size_t)(iac + 1 - bytes);
+        append(session, bytes, before);
+        append(session, iac, 1);
+        length -= before;
+    }
+    append(session, bytes, length);
 }
 
 /* RFC 959, 4.2: the code and "-" before the first line, the code and " " before the last; between them each line begins

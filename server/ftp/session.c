@@ -81,20 +81,22 @@ static void run_line(struct ftp_session *session, struct ftp_line *line)
         run_command(session, command, verb, argument);
 }
 
-/* While a command is under way: does this line have to wait for its end? */
+/* While a command is under way: does this line have to wait for its end? STAT waits until a transfer was said to begin,
+ * so that nobody takes its reply for that. */
 static bool has_to_wait(const struct ftp_session *session, struct ftp_line *line)
 {
     char *argument;
     struct ftp_line copy;
     if (session->task == NULL)
         return false;
-    if (line->length > FTP_LINE_MAX)
+    if (line->length > FTP_LINE_MAX || !session->task->transfer || session->task->aborted)
         return true;
     copy.length = line->length;
     memcpy(copy.text, line->text, line->length + 1);
     unsigned verb = ftp_line_split(&copy, &argument);
     const struct ftp_command *command = verb != 0 ? ftp_command_find(verb) : NULL;
-    return command == NULL || !(command->flags & FTP_IN_TRANSFER) || !session->task->transfer || session->task->keeps;
+    return command == NULL || !(command->flags & FTP_IN_TRANSFER) || session->task->keeps ||
+           (!session->task->begun && command->run != ftp_abor);
 }
 
 /* One command, if there is one and it may be begun. Returns how many bytes are done with. */
@@ -168,7 +170,7 @@ static void wait_for_command(struct ftp_session *session)
     struct connection *connection = &session->base;
     if (session->login.good)
         connection_wait(connection, WAIT_SESSION);
-    else if (connection->wait != WAIT_LOGIN) /* the time for it runs from the beginning */
+    else if (connection->wait != WAIT_LOGIN)
         connection_wait(connection, WAIT_LOGIN);
 }
 
@@ -206,8 +208,8 @@ void ftp_session_settle(struct ftp_session *session, bool go_on)
         connection_resume(connection);
     if (!busy && said && (session->quits || connection->ended))
         end(session);
-    else if (!busy && said)
-        wait_for_command(session);
+    else if (!busy && (said || (!session->login.good && !session->quits)))
+        wait_for_command(session); /* the time to log in runs on while replies are on their way */
     else if (connection->wait != WAIT_BUSY)
         connection_wait(connection, WAIT_BUSY);
 }
@@ -226,34 +228,40 @@ static void on_opened(struct connection *connection)
     ftp_session_settle(session, false);
 }
 
+/* In these three a command may find the connection broken and close it: it is held, so that what they use is there to
+ * their end. */
 static void on_data(struct connection *connection, const char *data, size_t length)
 {
     struct ftp_session *session = ftp_session_of(connection);
     if (session->quits)
         return;
+    connection_hold(connection);
     size_t used = session->held == NULL ? take_lines(session, data, length) : 0;
-    if (used < length && connection->state == CONNECTION_OPEN && !hold(session, data + used, length - used)) {
+    if (used < length && !hold(session, data + used, length - used))
         connection_close(connection);
-        return;
-    }
     ftp_session_settle(session, used == 0);
+    connection_let_go(connection);
 }
 
 static void on_ended(struct connection *connection)
 {
     struct ftp_session *session = ftp_session_of(connection);
+    connection_hold(connection);
     if (session->task != NULL && session->task->stores) /* RFC 959, 4.1.1: as ABOR does */
         errand_cancel(ftp_session_queue(session), connection->chain);
     ftp_session_settle(session, true);
+    connection_let_go(connection);
 }
 
 static void on_chain(struct connection *connection, const struct errand_event *event)
 {
     struct ftp_session *session = ftp_session_of(connection);
     assert(session->task != NULL);
+    connection_hold(connection);
     ftp_record_chain(session, event);
     session->task->ended(session->task, event);
     ftp_session_settle(session, session->task == NULL);
+    connection_let_go(connection);
 }
 
 static void on_stopped(struct connection *connection, const struct errand_event *event)

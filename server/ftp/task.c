@@ -149,6 +149,7 @@ int ftp_task_open_data(struct ftp_task *task, errand_chain *chain, bool small, e
 {
     struct ftp_session *session = task->session;
     ftp_reply(session, 150, "%s", words);
+    task->begun = true;
     if (!small || session->data.fd < 0) /* a client may connect only when he has read it */
         ftp_output_flush(session);
     int error = ftp_data_append(chain, session, &task->awaits);
@@ -158,9 +159,10 @@ int ftp_task_open_data(struct ftp_task *task, errand_chain *chain, bool small, e
     return step < 0 ? step : 0;
 }
 
-static bool is_of_data(const struct ftp_task *task, unsigned step_kind)
+static bool is_of_data(const struct ftp_task *task, const struct errand_event *event)
 {
-    return task->awaits || step_kind == ERRAND_STEP_CONNECT;
+    return task->awaits || event->step_kind == ERRAND_STEP_CONNECT ||
+           (event->step_kind == ERRAND_STEP_CALL && event->error == -ENOTCONN); /* ports.c lost it meanwhile */
 }
 
 static bool is_of_peer(int error)
@@ -175,18 +177,19 @@ void ftp_task_end_transfer(struct ftp_task *task, const struct errand_event *eve
     bool moves = event->step_kind == ERRAND_STEP_SENDFILE || event->step_kind == ERRAND_STEP_RECEIVE_FILE ||
                  event->step_kind == ERRAND_STEP_SEND || event->step_kind == ERRAND_STEP_RECEIVE;
     ftp_data_close(session); /* first: whoever reads 226 has all of it */
-    if (task->aborted) {
-        ftp_reply(session, 426, "Transfer aborted.");
-        ftp_reply(session, 226, "Abort successful.");
-    } else if (task->replied) {
+    if (task->replied) {
     } else if (event->error == 0) {
         ftp_reply(session, 226, "Transfer complete.");
-    } else if (is_of_data(task, event->step_kind)) {
+    } else if (task->aborted) {
+        ftp_reply(session, 426, "Transfer aborted.");
+    } else if (is_of_data(task, event)) {
         ftp_reply(session, 425, "No data connection.");
     } else if (moves && is_of_peer(event->error)) {
         ftp_reply(session, 426, "Data connection broken; transfer aborted.");
     } else {
         ftp_reply_error(session, event->error);
     }
+    if (task->aborted) /* ABOR's own: RFC 959, 4.1.3 */
+        ftp_reply(session, 226, "Abort successful.");
     ftp_task_end(task);
 }

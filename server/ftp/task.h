@@ -27,6 +27,7 @@ struct ftp_task {
     bool stores;       /* by it a file comes in: only while the client is there */
     bool keeps;        /* it has come: too late for ABOR */
     bool awaits;       /* that it comes */
+    bool begun;        /* 150 was said */
     bool aborted;      /* by ABOR */
     bool replied;      /* the last reply was given within the chain */
 };
