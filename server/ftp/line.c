@@ -71,8 +71,8 @@ size_t ftp_line_encode(char *out, const char *name, bool quoted)
         *at++ = (char)(*name == '\n' ? '\0' : *name);
         if (*name == '\r')
             *at++ = '\0';
-        else if (quoted && (*name == '"' || *name == '\xff')) /* Telnet's IAC is sent twice, too */
-            *at++ = *name;
+        else if (quoted && *name == '"')
+            *at++ = '"';
     }
     return (size_t)(at - out);
 }

@@ -25,8 +25,8 @@ size_t ftp_line_read(struct ftp_line *line, const char *data, size_t length);
  * argument, "" if there is none. A verb of other characters, or of more than four, is 0. */
 unsigned ftp_line_split(struct ftp_line *line, char **argument);
 
-/* Writes a name so that a line can hold it, as above; quoted, of a reply: with each quotation mark, and Telnet's IAC,
- * twice. out: room for twice as many bytes. Returns how many they are. */
+/* Writes a name so that a line can hold it, as above; quoted: with each quotation mark twice. out: room for twice as
+ * many bytes. Returns how many they are. */
 size_t ftp_line_encode(char *out, const char *name, bool quoted);
 
 /* "STOR" as a number. */
