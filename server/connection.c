@@ -213,6 +213,12 @@ int connection_submit(struct connection *connection, errand_chain *chain, const 
     return errand_submit(chain, &options, &connection->chain);
 }
 
+int64_t connection_paid(const struct connection *connection, int64_t paid, uint64_t bytes, uint64_t rate)
+{
+    int64_t now = errand_queue_now(worker_of(connection)->queue);
+    return rate == 0 ? 0 : (paid > now ? paid : now) + (int64_t)(bytes * ERRAND_SECOND / rate);
+}
+
 void connection_pause(struct connection *connection)
 {
     if (!connection->paused && connection->source != NULL)

@@ -85,6 +85,10 @@ struct connection_limits {
 /* Submits the connection's one chain. Returns 0 or the error, as errand_submit(). */
 int connection_submit(struct connection *connection, errand_chain *chain, const struct connection_limits *limits);
 
+/* For who sends by chains in succession: when `bytes` more are within the rate (bytes a second; 0: none), what was sent
+ * before being so from `paid` on. */
+int64_t connection_paid(const struct connection *connection, int64_t paid, uint64_t bytes, uint64_t rate);
+
 /* Begins a wait, now. The same kind again begins anew. */
 void connection_wait(struct connection *connection, enum wait_kind kind);
 

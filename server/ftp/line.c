@@ -2,7 +2,6 @@
 /* From bytes to commands: see line.h. */
 #include "line.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 enum { WILL = 251, DONT = 254, IAC = 255 };
@@ -63,4 +62,17 @@ unsigned ftp_line_split(struct ftp_line *line, char **argument)
         at++;
     *argument = at;
     return good ? verb : 0;
+}
+
+size_t ftp_line_encode(char *out, const char *name, bool quoted)
+{
+    char *at = out;
+    for (; *name; name++) {
+        *at++ = (char)(*name == '\n' ? '\0' : *name);
+        if (*name == '\r')
+            *at++ = '\0';
+        else if (quoted && (*name == '"' || *name == '\xff')) /* Telnet's IAC is sent twice, too */
+            *at++ = *name;
+    }
+    return (size_t)(at - out);
 }

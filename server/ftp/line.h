@@ -7,6 +7,7 @@
 #ifndef SERVER_FTP_LINE_H
 #define SERVER_FTP_LINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 enum { FTP_LINE_MAX = 4096 + 64 }; /* the longest path, and a verb */
@@ -23,6 +24,10 @@ size_t ftp_line_read(struct ftp_line *line, const char *data, size_t length);
 /* Splits it into the verb, as a number that ftp_verb() gives for its letters in upper case, and what follows it: the
  * argument, "" if there is none. A verb of other characters, or of more than four, is 0. */
 unsigned ftp_line_split(struct ftp_line *line, char **argument);
+
+/* Writes a name so that a line can hold it, as above; quoted, of a reply: with each quotation mark, and Telnet's IAC,
+ * twice. out: room for twice as many bytes. Returns how many they are. */
+size_t ftp_line_encode(char *out, const char *name, bool quoted);
 
 /* "STOR" as a number. */
 static inline unsigned ftp_verb(const char *name)

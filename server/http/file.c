@@ -18,7 +18,7 @@
 #include <sys/stat.h>
 
 /* As many as a chain has steps for; who asks for more gets the whole file. */
-enum { PARTS_MAX = HTTP_CHAIN_STEPS - 8 };
+enum { PARTS_MAX = WORKER_CHAIN_STEPS - 8 };
 
 /* What is about to be sent: the file, its name, its version. */
 struct found {

@@ -1,104 +1,32 @@
 /* SPDX-License-Identifier: MIT */
 /* How a listing goes on: see the picture in listing.h. */
 #include "listing.h"
+#include "files/entries.h"
 #include "page.h"
 #include "worker.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 
-/* A batch ends with one of these bounds, or with what was read together with what reached it: some hundred names. */
 enum {
-    BATCH_ENTRIES = 2000,
-    BATCH_NAMES = 96 << 10,
-    PIECE = 24 << 10,                          /* bytes of the page that are sent at once */
-    LOOK_ENTRIES = (HTTP_CHAIN_STEPS - 1) / 3, /* by one chain: open, stat, close each; then a call */
-    LOOKS_ALL = 32,                            /* of all listings of a worker; but each may have one */
-    LOOKS = 8,                                 /* chains at once */
-    CHUNK_HEAD = 10,                           /* room for "ffffffff\r\n" */
-};
-
-struct look {
-    struct listing *listing;
-    errand_id id; /* 0: none */
-    size_t first;
-    unsigned count;
-    int opens[LOOK_ENTRIES], looks[LOOK_ENTRIES]; /* their steps */
-    struct errand_stat stats[LOOK_ENTRIES];
+    PIECE = 24 << 10, /* bytes of the page that are sent at once */
+    CHUNK_HEAD = 10,  /* room for "ffffffff\r\n" */
 };
 
 struct listing {
-    struct exchange *exchange; /* NULL: gone */
-    struct http_shared *shared;
-    errand_queue *queue;
-    errand_id list; /* its chain; 0: it has ended */
-    int dir;        /* open while that chain lasts */
-    int error;
-    unsigned looking; /* looks under way */
-    bool paused, listed, released;
-    bool awaited; /* by the connection's chain */
+    struct exchange *exchange;
+    struct entries *entries;
+    size_t shown; /* how far the batch has been written */
+    int64_t paid; /* what was sent is within the rate from then on */
     bool begun, over;
-    struct page_entry *entries; /* the batch */
-    char *names;
-    size_t count, room, names_length, names_room;
-    size_t looked, shown; /* how far it has come */
-    int64_t paid;         /* what was sent is within the rate from then on */
     struct page page;
     struct page_view view;
     char head[CHUNK_HEAD];
-    struct look looks[LOOKS];
 };
-
-/* ------------------------------------------------------------------------------------------- its life */
-
-static void free_listing(struct listing *listing)
-{
-    free(listing->entries);
-    free(listing->names);
-    free(listing->page.bytes);
-    free(listing);
-}
-
-static bool is_known(const struct listing *listing)
-{
-    return listing->looked == listing->count && listing->looking == 0;
-}
-
-/* Is there something to be sent, or to be told? */
-static bool is_ready(const struct listing *listing)
-{
-    return listing->error != 0 || ((listing->paused || listing->listed) && is_known(listing));
-}
-
-static void look_on(struct listing *listing);
-
-/* After anything happened to it. May free it. */
-static void advance(struct listing *listing)
-{
-    if (listing->exchange == NULL) {
-        if (listing->looking == 0 && listing->list == 0)
-            free_listing(listing);
-        else if (listing->looking == 0) /* last, because looks begin in its directory */
-            errand_cancel(listing->queue, listing->list);
-        return;
-    }
-    if (listing->error == 0)
-        look_on(listing);
-    if (listing->listed && is_known(listing) && listing->list != 0 && !listing->released) {
-        listing->released = true;
-        errand_resume(listing->queue, listing->list, 0, 0);
-    }
-    if (listing->awaited && is_ready(listing)) {
-        listing->awaited = false;
-        errand_resume(listing->queue, listing->exchange->http->base.chain, 0, 0);
-    }
-}
 
 void listing_release(struct exchange *exchange)
 {
@@ -106,11 +34,9 @@ void listing_release(struct exchange *exchange)
     if (listing == NULL)
         return;
     exchange->listing = NULL;
-    listing->exchange = NULL;
-    for (unsigned i = 0; i < LOOKS; i++)
-        if (listing->looks[i].id != 0)
-            errand_cancel(listing->queue, listing->looks[i].id);
-    advance(listing);
+    entries_release(listing->entries);
+    free(listing->page.bytes);
+    free(listing);
 }
 
 bool listing_is_begun(const struct exchange *exchange)
@@ -118,90 +44,11 @@ bool listing_is_begun(const struct exchange *exchange)
     return exchange->listing->begun;
 }
 
-/* ------------------------------------------------------------------------------------------- looks */
-
-/* The call step of a look. */
-static int looked(errand_chain *chain, void *context)
-{
-    struct look *look = context;
-    struct listing *listing = look->listing;
-    for (unsigned i = 0; i < look->count; i++) {
-        struct page_entry *entry = &listing->entries[look->first + i];
-        const struct errand_stat *stat = &look->stats[i];
-        entry->gone = errand_chain_result(chain, look->opens[i]) == -ENOENT;
-        if (errand_chain_result(chain, look->looks[i]) < 0)
-            continue;
-        entry->known = true;
-        entry->type = (uint8_t)IFTODT(stat->mode);
-        entry->size = stat->bytes;
-        entry->modified = stat->modified_ns / ERRAND_SECOND - (stat->modified_ns % ERRAND_SECOND < 0);
-    }
-    return 0;
-}
-
-static void look_ended(const struct errand_event *event)
-{
-    struct look *look = event->user_data;
-    struct listing *listing = look->listing;
-    look->id = 0;
-    listing->looking--;
-    listing->shared->looks--;
-    if (event->error == -ECANCELED && listing->error == 0) /* by us, or the queue is being closed */
-        listing->error = -ECANCELED;
-    advance(listing);
-}
-
-static bool begin_look(struct look *look, unsigned count)
-{
-    struct listing *listing = look->listing;
-    errand_chain *chain;
-    if (errand_chain_new(listing->queue, &chain) != 0)
-        return false;
-    look->first = listing->looked;
-    look->count = count;
-    for (unsigned i = 0; i < count; i++) {
-        const char *name = listing->names + listing->entries[look->first + i].name;
-        look->opens[i] = errand_step_open(chain, listing->dir, name, O_PATH | O_NOFOLLOW, 0);
-        errand_step_optional(chain, look->opens[i]);
-        look->looks[i] = errand_step_stat(chain, ERRAND_SLOT(look->opens[i]), &look->stats[i]);
-        errand_step_optional(chain, look->looks[i]);
-        errand_step_optional(chain, errand_step_close(chain, ERRAND_SLOT(look->opens[i])));
-    }
-    errand_step_call(chain, looked, look);
-    struct errand_submit options = {
-        .size = sizeof options, .user_data = look, .ended = look_ended, .flags = ERRAND_UNHURRIED};
-    if (errand_submit(chain, &options, &look->id) != 0)
-        return false;
-    listing->looking++;
-    listing->shared->looks++;
-    listing->looked += count;
-    return true;
-}
-
-/* Begins as many looks as may be under way. What no chain is to be had for stays unknown: it is listed all the same. */
-static void look_on(struct listing *listing)
-{
-    bool all = listing->paused || listing->listed;
-    for (unsigned i = 0; i < LOOKS && listing->looked < listing->count; i++) {
-        size_t left = listing->count - listing->looked;
-        bool enough = listing->looking > 0 && listing->shared->looks >= LOOKS_ALL;
-        if (enough || (left < LOOK_ENTRIES && !all))
-            return;
-        struct look *look = &listing->looks[i];
-        look->listing = listing;
-        if (look->id == 0 && !begin_look(look, left < LOOK_ENTRIES ? (unsigned)left : LOOK_ENTRIES)) {
-            if (listing->looking > 0)
-                return; /* the end of one gives another try */
-            listing->looked = listing->count;
-        }
-    }
-}
-
 /* ------------------------------------------------------------------------------------------- names */
 
-static bool is_shown(const struct listing *listing, const struct errand_entry *what)
+static bool is_shown(void *user, const struct errand_entry *what)
 {
-    const struct exchange *exchange = listing->exchange;
+    const struct exchange *exchange = user;
     const struct config_host *host = exchange->site->config;
     size_t length = strlen(what->name);
     if (strncmp(what->name, ERRAND_TEMPORARY, sizeof ERRAND_TEMPORARY - 1) == 0 ||
@@ -223,82 +70,19 @@ static bool is_shown(const struct listing *listing, const struct errand_entry *w
     return !policy.deny;
 }
 
-static bool make_room(struct listing *listing, size_t length)
+static int begin_entries(struct listing *listing)
 {
-    if (listing->count == listing->room) {
-        size_t room = listing->room < BATCH_ENTRIES ? 2 * listing->room + 32 : listing->room + 512;
-        struct page_entry *entries = reallocarray(listing->entries, room, sizeof *entries);
-        if (entries == NULL)
-            return false;
-        listing->entries = entries;
-        listing->room = room;
-    }
-    if (listing->names_room - listing->names_length < length) {
-        size_t room = listing->names_room < BATCH_NAMES / 2 ? 2 * listing->names_room : listing->names_room + 16384;
-        room += length + 512;
-        char *names = realloc(listing->names, room);
-        if (names == NULL)
-            return false;
-        listing->names = names;
-        listing->names_room = room;
-    }
-    return true;
-}
-
-static int on_entry(errand_chain *chain, const struct errand_entry *what, void *context)
-{
-    struct listing *listing = context;
-    if (listing->exchange == NULL || listing->error != 0)
-        return 1;
-    if (!is_shown(listing, what))
-        return listing->paused ? ERRAND_PAUSE : 0;
-    size_t length = strlen(what->name);
-    if (!make_room(listing, length + 1))
-        return -ENOMEM;
-    listing->dir = (int)errand_chain_result(chain, 0);
-    listing->entries[listing->count++] =
-        (struct page_entry){.name = (uint32_t)listing->names_length, .length = (uint16_t)length, .type = what->type};
-    memcpy(listing->names + listing->names_length, what->name, length + 1);
-    listing->names_length += length + 1;
-    listing->paused = listing->count >= BATCH_ENTRIES || listing->names_length >= BATCH_NAMES;
-    advance(listing);
-    return listing->paused ? ERRAND_PAUSE : 0;
-}
-
-static int on_listed(errand_chain *chain, void *context)
-{
-    struct listing *listing = context;
-    (void)chain;
-    listing->listed = true;
-    listing->paused = false;
-    advance(listing);
-    return 0;
-}
-
-static void list_ended(const struct errand_event *event)
-{
-    struct listing *listing = event->user_data;
-    listing->list = 0;
-    if (listing->error == 0)
-        listing->error = event->error;
-    advance(listing);
-}
-
-static int begin_list(struct listing *listing)
-{
-    const struct exchange_name *name = listing->exchange->names->list;
+    struct exchange *exchange = listing->exchange;
+    const struct exchange_name *name = exchange->names->list;
     while (name->kind != KIND_LISTING)
         name++;
-    errand_chain *chain;
-    int error = errand_chain_new(listing->queue, &chain);
-    if (error)
-        return error;
-    int dir = errand_step_open(chain, exchange_root(listing->exchange), name->path, O_RDONLY | O_DIRECTORY, 0);
-    errand_step_list(chain, ERRAND_SLOT(dir), on_entry, listing);
-    errand_step_call(chain, on_listed, listing);
-    errand_step_await(chain, NULL, NULL); /* its descriptor is where looks begin */
-    struct errand_submit options = {.size = sizeof options, .user_data = listing, .ended = list_ended};
-    return errand_submit(chain, &options, &listing->list);
+    struct entries_options options = {.connection = &exchange->http->base,
+                                      .root = exchange_root(exchange),
+                                      .path = name->path,
+                                      .looks = true,
+                                      .shows = is_shown,
+                                      .user = exchange};
+    return entries_open(&listing->entries, &options);
 }
 
 /* ------------------------------------------------------------------------------------------- the page */
@@ -347,20 +131,20 @@ int listing_append(errand_chain *chain, struct exchange *exchange)
 static void write_piece(struct listing *listing)
 {
     struct page *page = &listing->page;
-    while (listing->shown < listing->count && page->length < PIECE) {
-        const struct page_entry *entry = &listing->entries[listing->shown++];
-        page_entry(page, &listing->view, entry, listing->names + entry->name);
+    struct entries *entries = listing->entries;
+    while (listing->shown < entries->count && page->length < PIECE) {
+        const struct entry *entry = &entries->list[listing->shown++];
+        page_entry(page, &listing->view, entry, entries->names + entry->name);
     }
-    if (listing->shown < listing->count)
+    if (listing->shown < entries->count)
         return;
-    if (listing->listed) {
+    if (entries->listed) {
         page_end(page, &listing->view);
         listing->over = true;
         return;
     }
-    listing->count = listing->looked = listing->shown = listing->names_length = 0;
-    listing->paused = false;
-    errand_resume(listing->queue, listing->list, 0, 0);
+    listing->shown = 0;
+    entries_next(entries);
 }
 
 /* The piece as a chunk. Returns where it begins. */
@@ -387,24 +171,17 @@ static const char *frame(struct listing *listing, size_t *length)
     return page->bytes + at;
 }
 
-static void pay(struct listing *listing, uint64_t bytes)
-{
-    uint64_t rate = exchange_rate(listing->exchange);
-    int64_t now = errand_queue_now(listing->queue);
-    if (rate != 0)
-        listing->paid = (listing->paid > now ? listing->paid : now) + (int64_t)(bytes * ERRAND_SECOND / rate);
-}
-
 /* The call step of the connection's chain: appends what sends a piece. */
 static int send_piece(errand_chain *chain, void *context)
 {
     struct exchange *exchange = context;
     struct listing *listing = exchange->listing;
+    struct entries *entries = listing->entries;
     int fd = exchange->http->base.fd, step = 0;
-    if (listing->error != 0)
-        return listing->error;
-    if (!is_ready(listing))
-        return 0; /* more came with what completed the batch */
+    if (entries->error != 0)
+        return entries->error;
+    if (!entries_are_ready(entries))
+        return 0; /* another chain awaits it */
     listing->page.length = 0;
     page_put(&listing->page, listing->head, CHUNK_HEAD);
     if (!listing->begun) {
@@ -412,9 +189,9 @@ static int send_piece(errand_chain *chain, void *context)
         size_t length = write_head(exchange, &listing->view, &head);
         if (length == 0)
             return -ENOMEM;
-        listing->view.sorted = listing->listed;
-        if (listing->listed)
-            page_sort(listing->entries, listing->count, listing->names, &listing->view.choice);
+        listing->view.sorted = entries->listed;
+        if (entries->listed)
+            page_sort(entries->list, entries->count, entries->names, &listing->view.choice);
         page_begin(&listing->page, &listing->view);
         step = errand_step_send(chain, fd, head, length, ERRAND_MORE);
     }
@@ -424,7 +201,7 @@ static int send_piece(errand_chain *chain, void *context)
     if (step < 0 || piece == NULL)
         return step < 0 ? step : -ENOMEM;
     listing->begun = true;
-    pay(listing, length);
+    listing->paid = connection_paid(&exchange->http->base, listing->paid, length, exchange_rate(exchange));
     if (length > 0)
         step = errand_step_send(chain, fd, piece, length, 0);
     if (step >= 0 && listing->over && exchange->linger)
@@ -435,16 +212,15 @@ static int send_piece(errand_chain *chain, void *context)
 static int submit_piece(struct exchange *exchange)
 {
     struct listing *listing = exchange->listing;
+    errand_queue *queue = exchange_shared(exchange)->worker->queue;
     errand_chain *chain;
-    int error = errand_chain_new(listing->queue, &chain);
+    int error = errand_chain_new(queue, &chain);
     if (error)
         return error;
-    int64_t early = listing->paid - errand_queue_now(listing->queue);
+    int64_t early = listing->paid - errand_queue_now(queue);
     if (early > 0)
         errand_step_sleep(chain, early);
-    listing->awaited = !is_ready(listing);
-    if (listing->awaited)
-        errand_step_await(chain, NULL, NULL);
+    entries_await(listing->entries, chain);
     errand_step_call(chain, send_piece, exchange);
     return exchange_submit(exchange, chain);
 }
@@ -457,11 +233,7 @@ int listing_begin(struct exchange *exchange)
     exchange->lists = false;
     exchange->listing = listing;
     listing->exchange = exchange;
-    listing->shared = exchange_shared(exchange);
-    listing->queue = listing->shared->worker->queue;
-    int error = begin_view(exchange, &listing->view) ? 0 : -EIO;
-    if (error == 0)
-        error = begin_list(listing);
+    int error = begin_view(exchange, &listing->view) ? begin_entries(listing) : -EIO;
     return error ? error : submit_piece(exchange);
 }
 

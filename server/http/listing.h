@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listings of directories, streamed: what is held does not grow with the directory. Three kinds of chains work on one:
- *
- *     the list chain      reads names, and pauses when a batch of them waits           } of the listing: they give
- *     looks, some at once each opens a few of the batch's names and looks at them      } the connection no event
- *     the connection's    awaits that the batch is known, then sends a piece of the page; the next follows it
- *
- * So the connection has a chain under way as long as the listing lasts, with the time limits of any reply. The record
- * lives until the listing's own chains have ended, which may be after the exchange.
+ * Listings of directories, streamed: a chain of the connection awaits a batch of entries (files/entries.h), then sends a
+ * piece of the page; the next follows it.
  */
 #ifndef SERVER_HTTP_LISTING_H
 #define SERVER_HTTP_LISTING_H

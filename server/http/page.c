@@ -157,7 +157,7 @@ struct sorting {
 
 static int compare(const void *left, const void *right, void *context)
 {
-    const struct page_entry *one = left, *other = right;
+    const struct entry *one = left, *other = right;
     const struct sorting *sorting = context;
     bool dir = one->type == DT_DIR;
     if (dir != (other->type == DT_DIR))
@@ -172,7 +172,7 @@ static int compare(const void *left, const void *right, void *context)
     return sorting->choice->descending ? -result : result;
 }
 
-void page_sort(struct page_entry *entries, size_t count, const char *names, const struct page_choice *choice)
+void page_sort(struct entry *entries, size_t count, const char *names, const struct page_choice *choice)
 {
     struct sorting sorting = {names, choice};
     if (count > 1)
@@ -312,7 +312,7 @@ static void put_size(struct page *page, uint64_t size)
     page_put(page, text, sizeof text);
 }
 
-static void put_row(struct page *page, const struct page_entry *entry, const char *name)
+static void put_row(struct page *page, const struct entry *entry, const char *name)
 {
     bool dir = entry->type == DT_DIR;
     PUT(page, "<tr data-d=\"");
@@ -353,7 +353,7 @@ static void end_html(struct page *page, const struct page_view *view)
 
 /* ------------------------------------------------------------------------------------------- JSON */
 
-static void put_object(struct page *page, const struct page_entry *entry, const char *name)
+static void put_object(struct page *page, const struct entry *entry, const char *name)
 {
     PUT(page, "{\"name\":\"");
     put_text(page, name, entry->length, put_json_character);
@@ -384,7 +384,7 @@ void page_begin(struct page *page, const struct page_view *view)
         begin_html(page, view);
 }
 
-void page_entry(struct page *page, struct page_view *view, const struct page_entry *entry, const char *name)
+void page_entry(struct page *page, struct page_view *view, const struct entry *entry, const char *name)
 {
     if (entry->gone)
         return;

@@ -3,6 +3,8 @@
 #ifndef SERVER_HTTP_PAGE_H
 #define SERVER_HTTP_PAGE_H
 
+#include "files/entries.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -18,17 +20,8 @@ struct page_choice {
 /* query: with its "?", as it came: sort=name|size|time, order=asc|desc, json. What else it says means nothing. */
 struct page_choice page_choose(const char *query, size_t length, bool prefers_json);
 
-struct page_entry {
-    uint32_t name; /* where its name begins among the names, which end with NUL */
-    uint16_t length;
-    uint8_t type;     /* DT_... of readdir(3) */
-    bool known, gone; /* size and time are; it was removed meanwhile */
-    uint64_t size;
-    int64_t modified; /* seconds since 1970 */
-};
-
 /* Puts them in the order that was chosen: directories first, what is equal by name. */
-void page_sort(struct page_entry *entries, size_t count, const char *names, const struct page_choice *choice);
+void page_sort(struct entry *entries, size_t count, const char *names, const struct page_choice *choice);
 
 enum { PAGE_NONCE_BYTES = 16, PAGE_NONCE = 2 * PAGE_NONCE_BYTES };
 
@@ -51,7 +44,7 @@ struct page {
 void page_put(struct page *page, const char *bytes, size_t length);
 
 void page_begin(struct page *page, const struct page_view *view);
-void page_entry(struct page *page, struct page_view *view, const struct page_entry *entry, const char *name);
+void page_entry(struct page *page, struct page_view *view, const struct entry *entry, const char *name);
 void page_end(struct page *page, const struct page_view *view);
 
 #endif

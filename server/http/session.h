@@ -8,8 +8,6 @@
 #include "mime.h"
 #include "users.h"
 
-enum { HTTP_CHAIN_STEPS = 16 }; /* that a chain of a request needs at most */
-
 struct exchange;
 struct input;
 
@@ -29,7 +27,6 @@ struct http_shared {
     struct users_cache logins;
     struct exchange *spare; /* records that are kept for the next requests */
     unsigned spares, in_use, peak;
-    unsigned looks;  /* chains that look at entries of directories */
     unsigned copies; /* of collections, under way */
 };
 
