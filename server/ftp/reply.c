@@ -150,7 +150,7 @@ void ftp_reply_name(struct ftp_session *session, int code, const char *text, con
     int length = snprintf(start, sizeof start, "%03d ", code % 1000);
     ftp_output_add(session, start, (size_t)length);
     ftp_output_add(session, text, strlen(text));
-    ftp_output_add(session, out, ftp_line_encode(out, path, false));
+    ftp_output_add(session, out, ftp_line_encode(out, path, FTP_LINE_REPLY));
     ftp_output_add(session, "\r\n", 2);
 }
 
