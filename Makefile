@@ -5,7 +5,7 @@ ARGS ?=
 DESTDIR ?=
 ONE ?=
 
-.PHONY: all setup serve test test-all bench bench-chain bench-http bench-stall bench-idle bench-tree bench-steps install clean format
+.PHONY: all setup serve test test-all bench bench-chain bench-http bench-ftp bench-stall bench-idle bench-tree bench-steps install clean format
 
 all: $(BUILD)/build.ninja
 	@ninja -C $(BUILD) --quiet
@@ -30,9 +30,9 @@ test-all:
 	@scripts/setup test-all
 	@tests/run-all
 
-bench: bench-chain bench-http bench-stall bench-idle bench-tree bench-steps
+bench: bench-chain bench-http bench-ftp bench-stall bench-idle bench-tree bench-steps
 
-bench-chain bench-http bench-stall bench-idle bench-tree bench-steps:
+bench-chain bench-http bench-ftp bench-stall bench-idle bench-tree bench-steps:
 	@scripts/setup bench
 	@bench/run $(@:bench-%=%)
 

@@ -13,15 +13,16 @@ COLOURS = {
     "own3": ("#65a30d", "#a3e635"), "own4": ("#4f46e5", "#a5b4fc"),
     "bare": ("#8c959f", "#6e7681"), "nginx": ("#d9730d", "#f0883e"),
     "lighttpd": ("#9a6700", "#d4a72c"), "h2o": ("#8250df", "#bc8cff"), "caddy": ("#bf3989", "#f778ba"),
+    "vsftpd": ("#d9730d", "#f0883e"), "pure-ftpd": ("#8250df", "#bc8cff"), "pyftpdlib": ("#bf3989", "#f778ba"),
 }
+PEERS = ("nginx", "lighttpd", "h2o", "caddy", "vsftpd", "pure-ftpd", "pyftpdlib")
 
 
 def colour_of(name):
     """Ours in greens and blues, bounds in grey, each peer in one of its own."""
     own = {"errand uring": "own", "errand threads": "own2", "errand uring, cache": "own3",
            "errand threads, cache": "own4"}
-    return own.get(name) or next(
-        (kind for kind in ("bare", "nginx", "lighttpd", "h2o", "caddy") if name.startswith(kind)), "soft")
+    return own.get(name) or next((kind for kind in ("bare", *PEERS) if name.startswith(kind)), "soft")
 
 
 class Picture:
@@ -131,7 +132,7 @@ def lines(picture, heading, cases, rows):
     """rows: (name, [Spread of each case]). The cases stand on a logarithmic scale, the values begin at 0."""
     left, right, height = MARGIN + 40, WIDTH - MARGIN - 280, 230
     most = max(spread.high for _, spreads in rows for spread in spreads)
-    step = next(step for step in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if most / step <= 6)
+    step = next(step * power for power in (1, 10, 100, 1000, 10000) for step in (1, 2, 5) if most / step / power <= 6)
     top_value = step * math.ceil(most / step)
     picture.text(MARGIN, picture.height + 16, heading, "head")
     picture.height += 34

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import random
+import re
 import shlex
 import signal
 import socket
@@ -235,7 +236,8 @@ def command_line(arguments):
 
 def machine(work):
     cpu = [line.split(":", 1)[1].strip() for line in read("/proc/cpuinfo").splitlines() if "model name" in line]
-    packages = "liburing2 libuv1 nginx-light nginx-core nginx lighttpd h2o caddy wrk fuse3 libfuse3-3 gcc".split()
+    packages = "liburing2 libuv1 nginx-light nginx-core nginx lighttpd h2o caddy wrk fuse3 libfuse3-3 gcc " \
+        "python3-pyftpdlib".split()
     found = output("dpkg-query", "-W", "-f", "${Package} ${Version} ${Status}\n", *packages)
     versions = dict(line.split()[:2] for line in found.splitlines() if line.endswith("ok installed"))
     return {"kernel": platform.release(), "version": platform.version(), "cpu": cpu[0] if cpu else "", "cpus": len(cpu),
@@ -286,6 +288,51 @@ def cpu_seconds(pid):
         fields = read(f"/proc/{each}/stat").rpartition(")")[2].split()
         total += int(fields[11]) + int(fields[12]) if fields else 0
     return total / TICKS
+
+
+def memory(pid):
+    """Bytes of a process tree: private memory; that with its shares of what several map (PSS); and mappings of
+    io_uring's rings, which are in neither."""
+    private = shared_out = rings = 0
+    for each in descendants(pid):
+        rollup = read(f"/proc/{each}/smaps_rollup")
+        private += sum(int(size) for size in re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB", rollup, re.M))
+        shared_out += sum(int(size) for size in re.findall(r"^Pss:\s+(\d+) kB", rollup, re.M))
+        for mapping in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", read(f"/proc/{each}/smaps")):
+            if "[io_uring]" in mapping.split("\n")[0]:
+                sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB", mapping, re.M))
+                rings += int(sizes["Size"]) - int(sizes["Private_Clean"]) - int(sizes["Private_Dirty"])
+    return {"private": private * 1024, "shared_out": shared_out * 1024, "rings": rings * 1024}
+
+
+# ------------------------------------------------------------------------------------------------------- cgroups
+
+
+def cpu_group(bench):
+    """A cgroup (v2) for one server at a time; remove_cgroups() removes it."""
+    mounted = [path for path in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified") if os.path.exists(f"{path}/cgroup.procs")
+               and os.path.exists(f"{path}/cgroup.controllers")]
+    if not mounted:
+        sys.exit(f"bench-{bench.name}: no cgroup v2 here (/sys/fs/cgroup, /sys/fs/cgroup/unified)")
+    path = f"{mounted[0]}/{os.path.basename(bench.work)}"
+    os.makedirs(path, exist_ok=True)
+    return path
+
+
+def cpu_of_group(path):
+    """User and system time of all processes that ever were in it, in seconds."""
+    return int(re.search(r"^usage_usec (\d+)", read(f"{path}/cpu.stat"), re.M).group(1)) / 1e6
+
+
+def end_group(path):
+    """Kills whoever is in it, until nobody is."""
+    while pids := read(f"{path}/cgroup.procs").split():
+        for pid in pids:
+            try:
+                os.kill(int(pid), signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        time.sleep(0.01)
 
 
 def remove_cgroups(name):

@@ -7,6 +7,7 @@ enum { EXIT_GOOD = 0, EXIT_BAD = 1, EXIT_USAGE = 2 };
 
 /* Each gets its arguments from its own name on, and returns the exit code. */
 int cli_copy(int argc, char **argv);
+int cli_passwd(int argc, char **argv);
 int cli_remove(int argc, char **argv);
 int cli_serve(int argc, char **argv);
 

@@ -13,6 +13,8 @@ static const char usage[] = "Usage: errand COMMAND [OPTION]...\n"
                             "Whole asynchronous I/O jobs for Linux.\n"
                             "\n"
                             "  errand copy SRC DST   copy a directory with all that is in it (errand copy --help)\n"
+                            "  errand passwd FILE NAME\n"
+                            "                        maintain a file of users and passwords (errand passwd --help)\n"
                             "  errand remove DIR     remove a directory with all that is in it (errand remove --help)\n"
                             "  errand serve [DIR]    serve the files of a directory by HTTP (errand serve --help)\n"
                             "  errand --version      print the version\n"
@@ -43,6 +45,8 @@ int main(int argc, char **argv)
     const char *command = argc > 1 ? argv[1] : "";
     if (strcmp(command, "copy") == 0)
         return cli_copy(argc - 1, argv + 1);
+    if (strcmp(command, "passwd") == 0)
+        return cli_passwd(argc - 1, argv + 1);
     if (strcmp(command, "remove") == 0)
         return cli_remove(argc - 1, argv + 1);
     if (strcmp(command, "serve") == 0)

@@ -15,7 +15,7 @@ static const char usage[] =
     "\n"
     "  --http ADDR:PORT|[IPV6]:PORT|unix:PATH|off\n"
     "                             where to listen (default 127.0.0.1:8080; port 0 takes a free one); may be repeated\n"
-    "  --ftp ADDR:PORT|[IPV6]:PORT|unix:PATH|off\n"
+    "  --ftp ADDR:PORT|[IPV6]:PORT|off\n"
     "                             the same for FTP (default 127.0.0.1:2121)\n"
     "  -b ADDR, --bind ADDR       only the address, of HTTP\n"
     "  -p PORT, --port PORT       only the port\n"
@@ -34,7 +34,8 @@ static const char usage[] =
     "  --rate SIZE                bytes a second to one connection\n"
     "\n"
     "  --access-log FILE|-        a line for each request\n"
-    "  --log-format combined|json of these lines (default combined)\n"
+    "  --log-format combined|json of these lines (default combined; json has FTP's commands, too)\n"
+    "  --transfer-log FILE|-      a line for each transfer of FTP, as xferlog(5) has it\n"
     "  --status ADDR:PORT         metrics and health there\n"
     "  --user NAME                who to become after the start as root\n"
     "  --landlock yes|no|auto     give up the right to files that are not served (default auto: where the kernel can)\n"
@@ -47,7 +48,7 @@ static const char usage[] =
     "  -h, --help                 print this\n"
     "\n"
     "SIGINT or SIGTERM ends it: what is under way is finished, within that time or until the second signal.\n"
-    "SIGUSR1: the access log was renamed; what is written from now on goes to a new one.\n";
+    "SIGUSR1: the logs were renamed; what is written from now on goes to new ones.\n";
 
 enum { OPTION_SPA = 256, OPTION_SHOW, OPTION_KEYS };
 
@@ -67,6 +68,7 @@ static const struct key_option {
     {"status", "Status", "Listen", NULL},
     {"access-log", "Log", "Access", NULL},
     {"log-format", "Log", "Format", NULL},
+    {"transfer-log", "Log", "Transfers", NULL},
     {"rate", "Limits", "Rate", NULL},
     {"stop-within", "Limits", "StopTimeout", NULL},
     {"cors", "Path", "AllowOrigin", NULL},

@@ -89,6 +89,7 @@ struct errand_queue_options {
     int64_t close_grace_ns;   /* how long errand_queue_close() waits for file operations; default 1 s */
     char *why;                /* if not NULL: receives text on the choice of backend, also when the call fails */
     size_t why_size;          /* its size, the final NUL included */
+    uint32_t roots;           /* registered directories at once; default 64, at most 65536 */
 };
 
 /*
@@ -198,7 +199,7 @@ ERRAND_API int errand_queue_stats(errand_queue *queue, struct errand_stats *stat
  * also what makes opening fast: on a filesystem known not to wait (ext4, xfs, btrfs) cached names are opened at once
  * on the queue's thread, while paths of plain descriptors always go through a worker. The queue keeps a duplicate;
  * dir_fd stays yours. Never waits for the filesystem. Returns 0 and the handle (a negative number) in *root; -EBADF,
- * -ENOTDIR, -EINVAL, -EMFILE; -EAGAIN: 64 roots are registered.
+ * -ENOTDIR, -EINVAL, -EMFILE; -EAGAIN: as many roots are registered as the queue's limit allows.
  */
 ERRAND_API int errand_root_add(errand_queue *queue, int dir_fd, unsigned flags, int *root);
 
@@ -608,6 +609,12 @@ ERRAND_API int errand_cancel(errand_queue *queue, errand_id id);
  * errand_cancel(); -EALREADY: it was resumed and has not come to use it yet; -EPERM.
  */
 ERRAND_API int errand_resume(errand_queue *queue, errand_id id, int64_t result, uint64_t bytes);
+
+/*
+ * Changes the bytes_per_second of a chain under way, 0: no limit, from now on: what it has moved until now is not held
+ * against it. Returns 0; -ENOENT as errand_cancel(); -EPERM.
+ */
+ERRAND_API int errand_set_rate(errand_queue *queue, errand_id id, uint64_t bytes_per_second);
 
 struct errand_progress {
     size_t size;

@@ -25,6 +25,7 @@ struct peer {
     struct address address;     /* address_of_one_client() */
     uint64_t hash;
     _Atomic int64_t paid; /* until when its requests are paid for: a second ago or earlier, the bucket is full */
+    int64_t forgiven;     /* when all its guesses will be */
     uint32_t connections;
 };
 
@@ -158,7 +159,7 @@ static void take_spare(struct part *part, struct peer *peer)
 
 static bool is_full(const struct peer *peer, int64_t now)
 {
-    return atomic_load_explicit(&peer->paid, memory_order_relaxed) <= now - ERRAND_SECOND;
+    return atomic_load_explicit(&peer->paid, memory_order_relaxed) <= now - ERRAND_SECOND && peer->forgiven <= now;
 }
 
 /* Some of those that have come to nothing, at each visit; and the oldest, if there are too many. */
@@ -230,6 +231,38 @@ bool peers_request(const struct peers *peers, struct peer *peer, int64_t now)
     } while (
         !atomic_compare_exchange_weak_explicit(&peer->paid, &paid, next, memory_order_relaxed, memory_order_relaxed));
     return true;
+}
+
+/* ------------------------------------------------------------------------------------------ guesses */
+
+bool peers_guess(struct peers *peers, const struct address *address, uint32_t most, int64_t now)
+{
+    struct address one = address_of_one_client(address);
+    uint64_t hash = hash_bytes(&peers->key, 0, &one, sizeof one);
+    struct part *part = part_of(peers, hash);
+    pthread_mutex_lock(&part->lock);
+    tidy(part, now);
+    struct peer *peer = find(part, &one, hash);
+    if (peer == NULL && (peer = add(part, &one, hash)) != NULL)
+        add_spare(part, peer);
+    int64_t from = peer != NULL && peer->forgiven > now ? peer->forgiven : now;
+    bool may = peer != NULL && from + PEERS_FORGIVE_NS <= now + most * PEERS_FORGIVE_NS;
+    if (may)
+        peer->forgiven = from + PEERS_FORGIVE_NS;
+    pthread_mutex_unlock(&part->lock);
+    return may;
+}
+
+void peers_guessed_right(struct peers *peers, const struct address *address)
+{
+    struct address one = address_of_one_client(address);
+    uint64_t hash = hash_bytes(&peers->key, 0, &one, sizeof one);
+    struct part *part = part_of(peers, hash);
+    pthread_mutex_lock(&part->lock);
+    struct peer *peer = find(part, &one, hash);
+    if (peer != NULL)
+        peer->forgiven -= PEERS_FORGIVE_NS;
+    pthread_mutex_unlock(&part->lock);
 }
 
 size_t peers_count(struct peers *peers)

@@ -8,6 +8,7 @@
 #define SERVER_PEERS_H
 
 #include "address.h"
+#include "errand.h"
 
 #include <stdint.h>
 
@@ -31,6 +32,15 @@ void peers_leave(struct peers *peers, struct peer *peer, int64_t now);
  * back. One that is refused costs none. When it says no, one comes within a second.
  */
 bool peers_request(const struct peers *peers, struct peer *peer, int64_t now);
+
+/*
+ * May it guess one more password now? One that has guessed wrong `most` times has to wait until one of these is
+ * forgiven. It is asked before the guess is looked at, so that many at once are no more; of who was right, the guess
+ * does not count. An entry stays until all are forgiven, whether somebody is connected or not.
+ */
+#define PEERS_FORGIVE_NS (30 * ERRAND_SECOND)
+bool peers_guess(struct peers *peers, const struct address *address, uint32_t most, int64_t now);
+void peers_guessed_right(struct peers *peers, const struct address *address);
 
 /* How many entries there are: for tests. */
 size_t peers_count(struct peers *peers);

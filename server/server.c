@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Starts the workers, and stops them: what concerns the process as a whole. */
 #include "shared.h"
+#include "ftp/homes.h"
+#include "ftp/session.h"
 #include "operation/handover.h"
 #include "http/mime.h"
 #include "operation/identity.h"
@@ -25,7 +27,7 @@
 #include <unistd.h>
 
 /* What is posted to workers; only the addresses count. */
-static const char message_drain, message_stop, message_leave, message_finished, message_reopen;
+static const char message_drain, message_stop, message_leave, message_finished, message_reopen, message_rates;
 
 bool server_is_full_for(const struct worker *worker)
 {
@@ -56,6 +58,14 @@ static void tell_all(struct server *server, const void *message)
         post(&server->workers[i], message);
 }
 
+void server_tell_rates(const struct worker *worker)
+{
+    struct server *server = worker->server;
+    for (unsigned i = 0; i < server->count; i++)
+        if (i != worker->number && !atomic_exchange(&server->workers[i].told_rates, true))
+            post(&server->workers[i], &message_rates);
+}
+
 void server_signal(struct server *server, int number)
 {
     if (number == SIGUSR1) { /* the access log was renamed */
@@ -81,6 +91,10 @@ void server_message(struct worker *worker, const void *message)
         worker->finished++;
     else if (message == &message_reopen)
         record_reopen(&worker->record);
+    else if (message == &message_rates) {
+        atomic_store(&worker->told_rates, false); /* first: who comes while it is done is told anew */
+        ftp_rates_changed(worker->ftp->homes);
+    }
 }
 
 bool server_may_leave(const struct worker *worker)
@@ -169,10 +183,11 @@ static unsigned raise_descriptor_limit(void)
     return limit.rlim_cur > 1u << 20 ? 1u << 20 : (unsigned)limit.rlim_cur;
 }
 
-/* Connections, so that a quarter of the descriptors stays for the files they ask for, and some for the queues. */
-static unsigned connection_limit(unsigned descriptors, unsigned threads)
+/* Connections, so that a quarter of the descriptors stays for the files they ask for, and some for the queues; where
+ * sessions of FTP have data connections besides, a half. */
+static unsigned connection_limit(unsigned descriptors, unsigned threads, bool ftp)
 {
-    unsigned kept = descriptors / 4 + 16 + 12 * threads;
+    unsigned kept = descriptors / (ftp ? 2 : 4) + 16 + 12 * threads;
     unsigned most = 1048576 - WORKER_OWN; /* chains of a queue */
     unsigned limit = descriptors > kept + 8 ? descriptors - kept : 8;
     return limit < most ? limit : most;
@@ -189,19 +204,29 @@ unsigned server_threads(const struct config *config)
     return online > 0 && online < SERVER_THREADS_MAX ? (unsigned)online : 1;
 }
 
-/* The access log had better be found wrong now than later. */
+/* A log had better be found wrong now than later. */
+static int check_log(const char *path, const char *name)
+{
+    int error = path == NULL ? 0 : sink_check(path);
+    if (error)
+        fprintf(stderr, "errand: cannot write the %s log %s: %s\n", name, path,
+                error == -ESPIPE ? "it is a pipe (use - and redirect standard output)" : strerror(-error));
+    return error;
+}
+
 static int open_record(struct server *server)
 {
     const struct config *config = server->config;
-    server->record = (struct record_options){.access_log = config->access_log,
-                                             .format = config->access_log_format,
-                                             .status = server_listeners(server, LISTENER_STATUS) > 0};
-    int error = config->access_log == NULL ? 0 : sink_check(config->access_log);
-    if (error) {
-        fprintf(stderr, "errand: cannot write the access log %s: %s\n", config->access_log,
-                error == -ESPIPE ? "it is a pipe (use - and redirect standard output)" : strerror(-error));
+    server->record = (struct record_options){
+        .logs = {[RECORD_ACCESS] = {config->access_log, config->access_log_format},
+                 [RECORD_TRANSFERS] = {config->transfer_log, CONFIG_LOG_XFERLOG}},
+        .status = server_listeners(server, LISTENER_STATUS) > 0,
+    };
+    int error = check_log(config->access_log, "access");
+    if (error == 0)
+        error = check_log(config->transfer_log, "transfer");
+    if (error)
         return error;
-    }
     for (unsigned i = 0; i < server->count && error == 0; i++)
         error = record_prepare(&server->workers[i].record, &server->record);
     if (error)
@@ -328,7 +353,7 @@ static bool become_user(const struct config *config)
 
 static bool give_up_rights(struct server *server)
 {
-    struct confine all = {server->config, &server->sites, &server->listeners};
+    struct confine all = {server->config, &server->sites, &server->listeners, server->accounts.users};
     bool good = confine(&all, server->confined);
     if (!good)
         fprintf(stderr, "errand: %s\n", server->confined);
@@ -360,15 +385,17 @@ static int run(const struct config *config, const struct listeners *running, pid
                             .lock = PTHREAD_MUTEX_INITIALIZER,
                             .started = PTHREAD_COND_INITIALIZER};
     server.count = server_threads(config);
-    server.limit = connection_limit(raise_descriptor_limit(), server.count);
+    server.limit = connection_limit(raise_descriptor_limit(), server.count, config->ftp.listen.count > 0);
     if (config->limits.connections != 0 && config->limits.connections < server.limit)
         server.limit = config->limits.connections;
     block_signals();
     connect_to_manager(&server);
     tzset(); /* reads a file, so not when the first line of the log is written */
     char why[512];
-    if (!sites_open(&server.sites, config, why, sizeof why)) {
+    if (!sites_open(&server.sites, config, why, sizeof why) ||
+        !ftp_accounts_open(&server.accounts, config, why, sizeof why)) {
         fprintf(stderr, "errand: %s\n", why);
+        sites_close(&server.sites);
         return 1;
     }
     int code = 1;
@@ -379,6 +406,7 @@ static int run(const struct config *config, const struct listeners *running, pid
         server_forget_addresses(&server.workers[0], true); /* unless a worker ran, which did */
     }
     tear_down(&server);
+    ftp_accounts_close(&server.accounts);
     sites_close(&server.sites);
     return code;
 }

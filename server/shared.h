@@ -4,6 +4,7 @@
 #ifndef SERVER_SHARED_H
 #define SERVER_SHARED_H
 
+#include "ftp/accounts.h"
 #include "operation/confine.h"
 #include "operation/listeners.h"
 #include "server.h"
@@ -19,6 +20,7 @@ struct server {
     struct record_options record;
     struct listeners listeners; /* whose sockets the workers have */
     struct sites sites;
+    struct ftp_accounts accounts;
     struct mime_types *types;
     struct gate *gate;            /* NULL: there is none */
     char confined[CONFINE_WORDS]; /* to what, in words */
@@ -38,6 +40,9 @@ struct server {
 /* Has this worker to wait until a connection ends? A small share of its own keeps it from being shut out by others. */
 bool server_is_full_for(const struct worker *worker);
 void server_count_connection(struct server *server, int change);
+
+/* To all workers but this: transfers that share a rate with theirs have begun or ended. */
+void server_tell_rates(const struct worker *worker);
 
 /* Events of a worker's queue that concern the whole. */
 void server_message(struct worker *worker, const void *message);

@@ -16,18 +16,27 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BATCH = 128, CHAINS_MAX = 1 << 20 };
+enum { BATCH = 128, CHAINS_MAX = 1 << 20, ROOTS_MAX = 1 << 16 }; /* as a queue may have */
 
 #define RETRY_NS       (100 * ERRAND_MILLISECOND)
-#define SPARE_NS       ERRAND_SECOND /* idle for so long, a connection makes room for others */
-#define SWEEP_SLACK_NS ERRAND_SECOND /* how late a wait may end, so that the timer is not set for each */
+#define SPARE_NS       ERRAND_SECOND       /* idle for so long, a connection makes room for others */
+#define DRAIN_IDLE_NS  (3 * ERRAND_SECOND) /* between commands of FTP, when another process has taken over */
+#define SWEEP_SLACK_NS ERRAND_SECOND       /* how late a wait may end, so that the timer is not set for each */
+
+/* Sessions go on for hours: one that says nothing for a moment has to find the process that took over. (A command may
+ * be on its way; but a client of FTP has to expect 421 at any time, as its answer.) */
+static int64_t session_limit(const struct worker *worker)
+{
+    int64_t limit = worker->server->config->ftp.idle_ns;
+    return worker->phase == WORKER_DRAINS && limit > DRAIN_IDLE_NS ? DRAIN_IDLE_NS : limit;
+}
 
 int64_t worker_wait_limit(const struct worker *worker, enum wait_kind kind)
 {
     const struct config_limits *limits = &worker->server->config->limits;
     switch (kind) {
     case WAIT_IDLE: return limits->idle_ns;
-    case WAIT_SESSION: return worker->server->config->ftp.idle_ns;
+    case WAIT_SESSION: return session_limit(worker);
     case WAIT_LOGIN: return worker->server->config->ftp.login_ns;
     case WAIT_INPUT: return limits->head_ns;
     case WAIT_BODY: return limits->body_ns;
@@ -161,6 +170,8 @@ void worker_count_connection(struct endpoint *endpoint, int change)
     }
     if (change < 0 && endpoint->paused)
         resume_accept(worker);
+    if (worker->connections == 0 && worker->phase != WORKER_SERVES && worker->queue != NULL)
+        worker_sweep_by(worker, 0); /* it may have ended with a chain whose end wakes nobody */
 }
 
 static void close_listener(struct endpoint *endpoint)
@@ -229,6 +240,7 @@ void worker_drain(struct worker *worker)
         worker->paused -= endpoint->paused;
         endpoint->paused = false;
     }
+    worker_sweep_by(worker, errand_queue_now(worker->queue) + DRAIN_IDLE_NS);
     set_timer(worker, &worker->grace, worker->server->config->limits.drain_ns);
 }
 
@@ -370,6 +382,14 @@ static int open_protocols(struct worker *worker)
     return worker->http == NULL || worker->ftp == NULL ? -ENOMEM : 0;
 }
 
+/* All hosts', and the homes of users who are logged in. */
+static uint32_t roots_of(const struct server *server)
+{
+    uint32_t most = ROOTS_MAX - server->sites.count;
+    uint32_t homes = server->accounts.users != NULL ? users_count(server->accounts.users) : 0;
+    return server->sites.count + (homes < most ? homes : most);
+}
+
 int worker_open(struct worker *worker)
 {
     const struct server *server = worker->server;
@@ -383,6 +403,7 @@ int worker_open(struct worker *worker)
         .close_grace_ns = 3 * ERRAND_SECOND, /* a busy machine is no hanging disk */
         .why = worker->why,
         .why_size = sizeof worker->why,
+        .roots = roots_of(server),
     };
     worker->remover.worker = worker;
     int error = errand_queue_open(&worker->queue, &options);

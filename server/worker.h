@@ -12,6 +12,7 @@
 #include "waits.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 struct cache;
 struct ftp_shared;
@@ -71,6 +72,7 @@ struct worker {
     errand_source *signals[WORKER_SIGNALS];
     unsigned finished; /* of worker 0: how many others have */
     bool reachable;
+    atomic_bool told_rates; /* a message of server_tell_rates() is on its way to it */
     enum worker_phase phase;
     bool over;     /* leave at once */
     bool trim;     /* much memory was freed: give it back to the system at the next sweep */
@@ -88,7 +90,8 @@ void worker_run(struct worker *worker);
 void worker_close(struct worker *worker);
 
 /* Accepts no more, without losing who has been accepted, and ends with its last client, within the time for it. Idle
- * connections stay: their next request may be on its way, and nobody else could answer it. */
+ * connections stay: their next request may be on its way, and nobody else could answer it. Sessions of FTP are told
+ * to come again when they have been idle for some seconds. */
 void worker_drain(struct worker *worker);
 
 /* Stops listening, closes idle connections, lets the others end within the time of grace. Who asks for the status is

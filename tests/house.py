@@ -23,7 +23,7 @@ SIBLINGS = [('backend/uring', 'backend/threads'), ('backend/uring', 'backend/sim
 # What stands on errand.h alone may have besides: the struct-copying that the library's own jobs share; what `errand
 # serve` is made of; the one part of the server that is measured by itself.
 ALSO = [('src', 'base/sized.h'), ('cli', 'server/server.h'), ('cli', 'server/config/config.h'),
-        ('cli', 'server/operation/supervisor.h'),
+        ('cli', 'server/operation/supervisor.h'), ('cli', 'server/users.h'),
         ('bench', 'server/cache/store.h')]
 PUBLIC_ONLY = ['src/job', 'server', 'cli', 'bench', 'examples']
 

@@ -10,6 +10,7 @@ import servers
 import trial
 from hot import OPENING
 from servers import ERRAND
+from tables import Files, Table
 
 FILES, SIZE = 15000, 8192  # as many as lighttpd can serve with 20,000 descriptors
 # What is not in memory: the files' data, while names and inodes are; or nothing of the filesystem.
@@ -28,7 +29,7 @@ class ColdFiles:
         self.made = common.many_files(self.disk.mountpoint, FILES, SIZE)
         self.disk.leave()
         random.Random(2).shuffle(self.made)  # neighbours in the list are none on the disk
-        self.list = trial.Files(bench, self.disk.mountpoint, self.made)
+        self.list = Files(bench, self.disk.mountpoint, self.made)
 
     def forget(self, case):
         self.disk.fresh()
@@ -57,9 +58,9 @@ def once(bench, name, files, case):
 
 def measure(bench):
     files = ColdFiles(bench)
-    table = trial.Table(bench, "cold", f"{FILES} files of 8 KiB on a disk, asked for once each over "
-                        f"{trial.CONNECTIONS} kept connections",
-                        ERRAND + [OPENING] + peers.NGINX_THREADS + peers.NGINX_WITHOUT + peers.OTHERS, (DATA, ALL))
+    table = Table(bench, "cold", f"{FILES} files of 8 KiB on a disk, asked for once each over "
+                  f"{trial.CONNECTIONS} kept connections",
+                  ERRAND + [OPENING] + peers.NGINX_THREADS + peers.NGINX_WITHOUT + peers.OTHERS, (DATA, ALL))
     table.fill(bench.rounds(3), lambda name, case, _: once(bench, name, files, case))
     for case in table.cases:
         table.show(COLUMNS, ERRAND[0], RATE, case)

@@ -6,6 +6,7 @@ import common
 import peers
 import trial
 from servers import BARE, CACHED, ERRAND
+from tables import Files, Table
 
 COLUMNS = [("us a request", "us_per_request", 1), ("requests/s", "requests_per_s", 1)]
 MEMORY, OPENING = BARE
@@ -15,14 +16,14 @@ COST = "us_per_request"
 @functools.cache
 def small_files(bench, count):
     root = f"{bench.work}/small-{count}"
-    return trial.Files(bench, root, common.many_files(root, count, lambda number: 7168 + number * 7919 % 2048))
+    return Files(bench, root, common.many_files(root, count, lambda number: 7168 + number * 7919 % 2048))
 
 
 def measure(bench, key, count):
     files, seconds = small_files(bench, count), bench.seconds(2.0)
-    table = trial.Table(bench, key, f"{count} files of about 8 KiB in memory, asked for at random over "
-                        f"{trial.CONNECTIONS} kept connections: CPU time of the whole server for a request",
-                        CACHED + ERRAND + list(BARE) + peers.NGINX + peers.others(bench, files=count))
+    table = Table(bench, key, f"{count} files of about 8 KiB in memory, asked for at random over "
+                  f"{trial.CONNECTIONS} kept connections: CPU time of the whole server for a request",
+                  CACHED + ERRAND + list(BARE) + peers.NGINX + peers.others(bench, files=count))
     table.fill(bench.rounds(3), lambda name, _, number: trial.once(
         bench, name, files, "--seconds", seconds, "--spin", check=number == 0))
     table.show(COLUMNS, CACHED[0], COST)
@@ -48,8 +49,8 @@ def many(bench):
 
 def connection_each(bench):
     files, seconds = small_files(bench, 1000), bench.seconds(2.0)
-    table = trial.Table(bench, "connection-each", "as hot-small, but a new connection for each request "
-                        "(Connection: close), 64 at a time", CACHED + ERRAND + peers.NGINX_WITH[:1] + peers.OTHERS)
+    table = Table(bench, "connection-each", "as hot-small, but a new connection for each request "
+                  "(Connection: close), 64 at a time", CACHED + ERRAND + peers.NGINX_WITH[:1] + peers.OTHERS)
     table.fill(bench.rounds(3), lambda name, _, number: trial.once(
         bench, name, files, "--seconds", seconds, "--spin", "--connection-each"))
     table.show(COLUMNS, CACHED[0], COST)

@@ -5,6 +5,7 @@ import peers
 import servers
 import trial
 from servers import ERRAND
+from tables import Files, Table
 
 CONNECTIONS = 16
 # Case: size and number of files.
@@ -26,9 +27,9 @@ def measure(bench):
     files = {}
     for case, (size, count) in CASES.items():
         root = f"{bench.work}/large-{size}"
-        files[case] = trial.Files(bench, root, common.many_files(root, count, size))
-    table = trial.Table(bench, "large", f"large files in memory over {CONNECTIONS} kept connections",
-                        ERRAND + ["nginx sendfile", "nginx sendfile, open_file_cache"] + peers.OTHERS, CASES)
+        files[case] = Files(bench, root, common.many_files(root, count, size))
+    table = Table(bench, "large", f"large files in memory over {CONNECTIONS} kept connections",
+                  ERRAND + ["nginx sendfile", "nginx sendfile, open_file_cache"] + peers.OTHERS, CASES)
     table.fill(bench.rounds(3), lambda name, case, number: once(
         bench, name, files[case], bench.seconds(2.0), number == 0))
     for case in table.cases:

@@ -5,6 +5,7 @@ import peers
 import trial
 from common import figure
 from servers import CACHED, ERRAND
+from tables import Table
 
 COLUMNS = [("p50 us", "us_p50", 1), ("p99 us", "us_p99", 1), ("p99.9 us", "us_p999", 1),
            ("us CPU", "us_per_request", 1)]
@@ -16,8 +17,8 @@ def measure(bench):
     peaks = {name: trial.once(bench, name, files, "--seconds", min(1.0, seconds), "--spin")["requests_per_s"]
              for name in names}
     rate = round(min(peaks.values()) / 2)
-    table = trial.Table(bench, "latency", f"1000 files as in hot-small, {rate} requests a second on "
-                        f"{trial.CONNECTIONS} kept connections; a time counts from when its request was due", names)
+    table = Table(bench, "latency", f"1000 files as in hot-small, {rate} requests a second on "
+                  f"{trial.CONNECTIONS} kept connections; a time counts from when its request was due", names)
     table.fill(bench.rounds(3), lambda name, _, number: {
         "rate": rate, "peak": peaks[name],
         **trial.once(bench, name, files, "--seconds", seconds, "--rate", rate, "--spin")})

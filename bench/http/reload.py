@@ -8,6 +8,7 @@ import time
 import common
 import hot
 import trial
+from tables import Files, Table
 
 BACKENDS = ("uring", "threads")
 LONG = 100000000  # bytes of a download, at 20 MB a second: longer than a reload takes, by far
@@ -87,12 +88,12 @@ def once(bench, backend, files, long, case):
 
 def measure(bench):
     files = hot.small_files(bench, 1000)
-    long = trial.Files(bench, files.root, [(f"/long-{number}", LONG) for number in range(4)])
+    long = Files(bench, files.root, [(f"/long-{number}", LONG) for number in range(4)])
     for path, length in (line.split() for line in common.read(long.paths).splitlines()):
         with open(f"{files.root}/{path}", "wb") as file:
             file.truncate(int(length))
-    table = trial.Table(bench, "reload", "100 reloads and 10 upgrades at half of the peak rate: kept connections, "
-                        "new ones, and downloads of 5 s", BACKENDS, ("none", "reloads"))
+    table = Table(bench, "reload", "100 reloads and 10 upgrades at half of the peak rate: kept connections, "
+                  "new ones, and downloads of 5 s", BACKENDS, ("none", "reloads"))
     table.fill(bench.rounds(1), lambda name, case, _: once(bench, name, files, long, case))
     for case in table.cases:
         table.show([("requests", "requests", 1), ("failed", "failed", 1), ("downloads", "downloads", 1),

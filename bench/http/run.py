@@ -8,6 +8,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import cold
+import drawing
 import hot
 import large
 import latency
@@ -29,4 +30,4 @@ def measure(bench):
     for name in bench.chosen(MEASUREMENTS):
         MEASUREMENTS[name](bench)
         bench.finish()  # what was measured is kept, whatever happens to the next
-    pictures.draw(bench.data, bench.results)
+    drawing.draw(bench.data, bench.results, pictures)

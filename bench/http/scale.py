@@ -7,6 +7,7 @@ import hot
 import peers
 import trial
 from servers import CACHED, ERRAND
+from tables import Files, Table
 
 RATE = 20000  # requests a second, over all connections
 CONNECTIONS_MOST = 15000
@@ -31,9 +32,9 @@ def connections(bench):
     """As many requests a second on few connections as on many. A server keeps some descriptors for the files."""
     files, most = hot.small_files(bench, 1000), min(CONNECTIONS_MOST, peers.descriptors() * 3 // 4 - 64)
     cases = (10, 100, 1000, most) if bench.args.full else (100, most)
-    table = trial.Table(bench, "connections", f"1000 files as in hot-small, {RATE} requests a second in all, on one "
-                        "connection after the other", [*ERRAND, CACHED[0], hot.OPENING, peers.NGINX_WITH[0],
-                                                       *peers.others(bench, connections=most)], cases)
+    table = Table(bench, "connections", f"1000 files as in hot-small, {RATE} requests a second in all, on one "
+                  "connection after the other", [*ERRAND, CACHED[0], hot.OPENING, peers.NGINX_WITH[0],
+                                                 *peers.others(bench, connections=most)], cases)
     table.fill(bench.rounds(3), lambda name, case, _: trial.once(
         bench, name, files, "--seconds", bench.seconds(3.0), "--rate", RATE, "--spin", connections=case))
     for case in cases:
@@ -46,9 +47,9 @@ def growth(bench):
     """Each file is as likely as any other, so misses of the processor's and the kernel's caches grow for everybody."""
     root, cases = f"{bench.work}/growth", (1000, 10000, 100000, 1000000) if bench.args.full else (1000, 10000, 100000)
     made = common.many_files(root, cases[-1], FILE_SIZE)
-    files = {count: trial.Files(bench, root, made[:count]) for count in cases}
-    table = trial.Table(bench, "growth", f"files of {FILE_SIZE} bytes in memory, 100 in a directory, each as likely as "
-                        "any other: CPU time of a request", [*ERRAND, hot.OPENING, "nginx no sendfile"], cases)
+    files = {count: Files(bench, root, made[:count]) for count in cases}
+    table = Table(bench, "growth", f"files of {FILE_SIZE} bytes in memory, 100 in a directory, each as likely as "
+                  "any other: CPU time of a request", [*ERRAND, hot.OPENING, "nginx no sendfile"], cases)
     table.fill(bench.rounds(3), lambda name, case, _: trial.once(
         bench, name, files[case], "--seconds", bench.seconds(2.0), "--spin"))
     for case in cases:

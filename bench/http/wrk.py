@@ -6,6 +6,7 @@ import peers
 import servers
 import trial
 from servers import ERRAND
+from tables import Table
 
 
 def with_wrk(bench, name, files, seconds):
@@ -22,8 +23,8 @@ def with_wrk(bench, name, files, seconds):
 
 def measure(bench):
     files, seconds = hot.small_files(bench, 20000), max(bench.seconds(2.0), 1.0)
-    table = trial.Table(bench, "wrk", "20000 files as in hot-many, asked for by our load generator and by wrk",
-                        [ERRAND[0], peers.NGINX_WITH[0]], ("load", "wrk"))
+    table = Table(bench, "wrk", "20000 files as in hot-many, asked for by our load generator and by wrk",
+                  [ERRAND[0], peers.NGINX_WITH[0]], ("load", "wrk"))
     table.fill(bench.rounds(3), lambda name, tool, _: with_wrk(bench, name, files, seconds) if tool == "wrk" else
                trial.once(bench, name, files, "--seconds", seconds, "--spin"))
     for tool in table.cases:

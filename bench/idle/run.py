@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """bench-idle: the memory of idle keep-alive connections, after one request was served on each."""
 import json
-import re
 import subprocess
 import time
 
@@ -13,29 +12,16 @@ CONNECTIONS, PORT = 10000, 8099
 SERVERS = [*servers.ERRAND, "nginx sendfile"]
 
 
-def memory(pid):
-    """Bytes of a process tree: private memory, and mappings of io_uring's rings, which are not counted as private."""
-    private = rings = 0
-    for each in common.descendants(pid):
-        private += sum(int(size) for size in re.findall(r"^Private_(?:Clean|Dirty):\s+(\d+) kB",
-                                                        common.read(f"/proc/{each}/smaps_rollup"), re.M))
-        for mapping in re.split(r"\n(?=[0-9a-f]+-[0-9a-f]+ )", common.read(f"/proc/{each}/smaps")):
-            if "[io_uring]" in mapping.split("\n")[0]:
-                sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB", mapping, re.M))
-                rings += int(sizes["Size"]) - int(sizes["Private_Clean"]) - int(sizes["Private_Dirty"])
-    return {"private": private * 1024, "rings": rings * 1024}
-
-
 def once(bench, name, root, paths):
     server = servers.start(bench, name, root, PORT)
     time.sleep(0.3)
-    before = memory(server.pid)
+    before = common.memory(server.pid)
     client = bench.start([bench.program("load"), f"127.0.0.1:{PORT}", "--paths", paths, "--connections",
                           str(CONNECTIONS), "--each", "1", "--seconds", "60", "--hold"], cpu=common.CLIENT_CPU,
                          stdin=subprocess.PIPE)
     answers = json.loads(client.stdout.readline())
     time.sleep(1)  # whatever a server gives back when it is quiet
-    after = memory(server.pid)
+    after = common.memory(server.pid)
     client.communicate("")
     bench.children.remove(client)
     bench.stop(server)

@@ -217,7 +217,7 @@ int main(int argc, char **argv)
     static const struct fuse_lowlevel_ops operations = {
         .lookup = slow_lookup, .getattr = slow_getattr, .open = slow_open, .read = slow_read};
     const char *mountpoint = read_options(argc, argv);
-    char *arguments[] = {argv[0], (char[]){"-ofsname=slowfs,subtype=slowfs,default_permissions,ro"}, NULL};
+    char *arguments[] = {argv[0], (char[]){"-ofsname=slowfs,subtype=slowfs,allow_other,default_permissions,ro"}, NULL};
     struct fuse_args args = FUSE_ARGS_INIT(2, arguments);
     sigset_t set;
     sigfillset(&set);

@@ -37,6 +37,14 @@ static bool users_are_good(const struct config_host *host, char *why, size_t why
     return true;
 }
 
+static bool homes_are_good(const char *file, char *why, size_t why_size)
+{
+    struct users *users = file == NULL ? NULL : users_open(file, why, why_size);
+    bool good = file == NULL || (users != NULL && users_check_homes(users, file, why, why_size));
+    users_close(users);
+    return good;
+}
+
 static int access_error(const char *path, int mode)
 {
     return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0 ? 0 : errno;
@@ -60,11 +68,11 @@ static int log_error_of(const char *path)
     return error;
 }
 
-static bool log_is_good(const char *path, char *why, size_t why_size)
+static bool log_is_good(const char *path, const char *name, char *why, size_t why_size)
 {
     int error = path == NULL || strcmp(path, "-") == 0 ? 0 : log_error_of(path);
     if (error)
-        snprintf(why, why_size, "cannot write the access log %s: %s", path,
+        snprintf(why, why_size, "cannot write the %s log %s: %s", name, path,
                  error == ESPIPE ? "it is a pipe (use - and redirect standard output)" : strerror(error));
     return error == 0;
 }
@@ -75,5 +83,8 @@ bool config_check_files(const struct config *config, char *why, size_t why_size)
         if (!is_directory(config->hosts[i].directory, why, why_size) ||
             !users_are_good(&config->hosts[i], why, why_size))
             return false;
-    return log_is_good(config->access_log, why, why_size);
+    if (!homes_are_good(config->ftp.users, why, why_size))
+        return false;
+    return log_is_good(config->access_log, "access", why, why_size) &&
+           log_is_good(config->transfer_log, "transfer", why, why_size);
 }

@@ -106,8 +106,11 @@ struct config *config_new(void)
         return NULL;
     whole->config.cache = default_cache();
     whole->config.mime_types = "/etc/mime.types";
-    whole->config.ftp = (struct config_ftp){
-        .anonymous = true, .active = true, .idle_ns = 300 * ERRAND_SECOND, .login_ns = 30 * ERRAND_SECOND};
+    whole->config.ftp = (struct config_ftp){.anonymous = true,
+                                            .active = true,
+                                            .idle_ns = 300 * ERRAND_SECOND,
+                                            .login_ns = 30 * ERRAND_SECOND,
+                                            .failures_per_address = 20};
     whole->config.limits = (struct config_limits){
         .idle_ns = 60 * ERRAND_SECOND,
         .head_ns = 15 * ERRAND_SECOND,
@@ -273,11 +276,9 @@ static size_t fit(const struct config_text *name, const char *wanted, size_t len
     return length > tail && same_name(wanted + length - tail, name->bytes + 1, tail) ? tail : 0;
 }
 
-const struct config_host *config_host_of(const struct config *config, const char *name, size_t length)
+const struct config_host *config_find_host(const struct config *config, const char *name, size_t length)
 {
-    const struct config_host *best = &config->hosts[0];
-    if (config->host_count == 1)
-        return best;
+    const struct config_host *best = NULL;
     length = bare_length(name, length);
     size_t best_fit = 0;
     for (unsigned i = 0; i < config->host_count && best_fit < SIZE_MAX; i++) {
@@ -290,6 +291,12 @@ const struct config_host *config_host_of(const struct config *config, const char
         }
     }
     return best;
+}
+
+const struct config_host *config_host_of(const struct config *config, const char *name, size_t length)
+{
+    const struct config_host *host = config->host_count > 1 ? config_find_host(config, name, length) : NULL;
+    return host != NULL ? host : &config->hosts[0];
 }
 
 bool config_is_writable(const struct config_host *host)

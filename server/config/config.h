@@ -97,14 +97,18 @@ struct config_limits {
 struct config_ftp {
     struct config_addresses listen;       /* default 127.0.0.1:2121 */
     bool anonymous;                       /* default yes */
+    const char *users;                    /* a file of names, hashes of passwords and homes: users.h; NULL: none */
+    uint32_t sessions_per_user;           /* of these, each; 0: without limit */
+    uint32_t failures_per_address;        /* wrong passwords, of which one is forgiven each 30 s; default 20; 0: any */
     uint32_t passive_first, passive_last; /* ports of passive data connections; 0: any */
     struct config_text passive_address;   /* told to clients in 227, behind NAT; NULL: the one that they came to */
+    struct config_text greeting;          /* of a new session; NULL: the program and its version */
     bool active;                          /* PORT and EPRT are obeyed; default yes */
     int64_t idle_ns;                      /* between commands of who has logged in; default 5 min */
     int64_t login_ns;                     /* of who has not; default 30 s */
 };
 
-enum config_log_format { CONFIG_LOG_COMBINED, CONFIG_LOG_JSON };
+enum config_log_format { CONFIG_LOG_COMBINED, CONFIG_LOG_JSON, CONFIG_LOG_XFERLOG };
 
 struct config {
     const char *file;             /* that it came from; NULL: from the command line alone */
@@ -119,7 +123,8 @@ struct config {
     uint64_t cache;           /* bytes in all; 0: off */
     const char *access_log;   /* a file's path, "-" for standard output; NULL: none */
     enum config_log_format access_log_format;
-    const char *mime_types; /* default /etc/mime.types */
+    const char *transfer_log; /* of FTP, as xferlog(5) has it; NULL: none */
+    const char *mime_types;   /* default /etc/mime.types */
     enum config_switch landlock, seccomp;
     struct config_limits limits;
     struct config_host *hosts; /* at least one */
@@ -158,6 +163,12 @@ void config_dump(const struct config *config, FILE *out);
 
 /* The host that a Host field (perhaps with a port, in any case; length 0: none) means. */
 const struct config_host *config_host_of(const struct config *config, const char *name, size_t length);
+
+/* "512K", "1G": bytes; "off": 0. False: it is none of these. */
+bool config_read_size(const char *text, uint64_t *result);
+
+/* The same; NULL: none has that name. */
+const struct config_host *config_find_host(const struct config *config, const char *name, size_t length);
 
 /* May clients change anything of it? */
 bool config_is_writable(const struct config_host *host);

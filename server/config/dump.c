@@ -154,6 +154,7 @@ static const struct {
     {config_parse_name, print_string},
     {config_parse_backend, print_backend},
     {config_parse_listen, print_listen},
+    {config_parse_listen_ip, print_listen},
     {config_parse_log_format, print_log_format},
     {config_parse_proxies, print_texts},
     {config_parse_names, print_texts},

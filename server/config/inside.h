@@ -5,7 +5,7 @@
 
 #include "config.h"
 
-enum { CONFIG_WRONG_SPACE = 512, CONFIG_HOSTS_MAX = 1024, CONFIG_RULES_MAX = 1024, CONFIG_KEYS_MAX = 64 };
+enum { CONFIG_WRONG_SPACE = 512, CONFIG_HOSTS_MAX = 1024, CONFIG_RULES_MAX = 1024, CONFIG_KEYS_MAX = 96 };
 
 /* Zeroed. NULL: no memory. */
 void *config_keep(struct config *config, size_t size);
@@ -81,9 +81,10 @@ size_t config_next_word(const char **text);
 config_parser config_parse_mode, config_parse_number, config_parse_switch, config_parse_bool, config_parse_duration,
     config_parse_size, config_parse_cache, config_parse_path, config_parse_log, config_parse_name, config_parse_backend,
     config_parse_log_format;
-config_parser config_parse_listen, config_parse_proxies, config_parse_names, config_parse_try, config_parse_local,
-    config_parse_page, config_parse_header, config_parse_cache_control, config_parse_redirect, config_parse_users,
-    config_parse_realm, config_parse_origins, config_parse_type, config_parse_ports, config_parse_ipv4;
+config_parser config_parse_listen, config_parse_listen_ip, config_parse_proxies, config_parse_names, config_parse_try,
+    config_parse_local, config_parse_page, config_parse_header, config_parse_cache_control, config_parse_redirect,
+    config_parse_users, config_parse_realm, config_parse_origins, config_parse_type, config_parse_ports,
+    config_parse_ipv4;
 
 /* "a.example.org", "*.example.org", "[::1]": into lower case, without a dot at the end. */
 bool config_add_host_name(struct config_setting *setting, struct config_host *host, const char *name, size_t length);

@@ -50,14 +50,21 @@ const struct config_key config_keys[] = {
 
     {CONFIG_LOG, "Access", config_parse_log, SERVER(access_log), 0, 0, 0, "the file of requests"},
     {CONFIG_LOG, "Format", config_parse_log_format, SERVER(access_log_format), 0, 0, 0, "of its lines"},
+    {CONFIG_LOG, "Transfers", config_parse_log, SERVER(transfer_log), 0, 0, 0, "the file of FTP's transfers"},
 
     {CONFIG_STATUS, "Listen", config_parse_listen, SERVER(status), LIST(config_addresses), 0, 0,
      "where metrics and health are"},
 
-    {CONFIG_FTP, "Listen", config_parse_listen, FTP(listen), LIST(config_addresses), 0, 0, "where to listen"},
+    {CONFIG_FTP, "Listen", config_parse_listen_ip, FTP(listen), LIST(config_addresses), 0, 0, "where to listen"},
     {CONFIG_FTP, "Anonymous", config_parse_bool, FTP(anonymous), 0, 0, 0, "anybody without a password"},
+    {CONFIG_FTP, "Users", config_parse_path, FTP(users), 0, 0, 0, "a file of names, hashes of passwords and homes"},
+    {CONFIG_FTP, "SessionsPerUser", config_parse_number, FTP(sessions_per_user), 0, 0, CONNECTIONS_MAX,
+     "of each of these"},
+    {CONFIG_FTP, "FailuresPerAddress", config_parse_number, FTP(failures_per_address), 0, 0, 1 << 20,
+     "wrong passwords of one client"},
     {CONFIG_FTP, "PassivePorts", config_parse_ports, FTP(passive_first), 0, 0, 0, "of data connections"},
     {CONFIG_FTP, "PassiveAddress", config_parse_ipv4, FTP(passive_address), 0, 0, 0, "told to clients, behind NAT"},
+    {CONFIG_FTP, "Greeting", config_parse_realm, FTP(greeting), 0, 0, 0, "what a new session is told"},
     {CONFIG_FTP, "Active", config_parse_bool, FTP(active), 0, 0, 0, "PORT and EPRT"},
     {CONFIG_FTP, "IdleTimeout", config_parse_duration, FTP(idle_ns), 0, TIME, "between commands"},
     {CONFIG_FTP, "LoginTimeout", config_parse_duration, FTP(login_ns), 0, TIME, "without having logged in"},

@@ -64,6 +64,14 @@ bool config_parse_listen(struct config_setting *setting)
     return true;
 }
 
+/* FTP tells its clients addresses to connect to. */
+bool config_parse_listen_ip(struct config_setting *setting)
+{
+    if (strncmp(setting->value, "unix:", 5) == 0)
+        return config_wrong(setting, "want ADDR:PORT, [IPV6]:PORT, PORT or off: there is no FTP over sockets of files");
+    return config_parse_listen(setting);
+}
+
 bool config_parse_ports(struct config_setting *setting)
 {
     uint32_t *ports = setting->field;

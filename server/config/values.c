@@ -141,7 +141,7 @@ bool config_parse_duration(struct config_setting *setting)
     return true;
 }
 
-static bool read_size(const char *text, uint64_t *result)
+bool config_read_size(const char *text, uint64_t *result)
 {
     static const struct unit units[] = {{"", 1},         {"B", 1},        {"K", 1u << 10},
                                         {"M", 1u << 20}, {"G", 1u << 30}, {"T", UINT64_C(1) << 40}};
@@ -159,7 +159,7 @@ static bool read_size(const char *text, uint64_t *result)
 bool config_parse_size(struct config_setting *setting)
 {
     uint64_t value;
-    if (!read_size(setting->value, &value) || value < setting->least || value > setting->most)
+    if (!config_read_size(setting->value, &value) || value < setting->least || value > setting->most)
         return config_wrong(setting, "want a number of bytes, as in 4096, 64K, 10M or 1G; or off");
     *(uint64_t *)setting->field = value;
     return true;

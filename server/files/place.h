@@ -5,6 +5,8 @@
 
 #include "errand.h"
 
+#define PLACE_SYNC_NS (600 * ERRAND_SECOND) /* that a disk may take to keep what was written: gigabytes, perhaps */
+
 /* How much of a path is its directory, with the slash. */
 size_t place_directory(const char *path);
 

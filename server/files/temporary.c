@@ -54,18 +54,18 @@ int temporary_opened(errand_chain *chain, struct temporary *temporary, const cha
 static int64_t lock(void *context)
 {
     const struct temporary *temporary = context;
-    flock(temporary->fd, LOCK_EX | LOCK_NB);
+    flock(temporary->locked, LOCK_EX | LOCK_NB);
     return 0;
 }
 
 bool temporary_wants_lock(const struct temporary *temporary)
 {
-    return temporary->path != NULL && !temporary->locked;
+    return temporary->path != NULL && temporary->locked == 0;
 }
 
 void temporary_lock(errand_chain *chain, struct temporary *temporary)
 {
-    temporary->locked = true;
+    temporary->locked = temporary->fd >= 0 ? temporary->fd : (int)errand_chain_result(chain, temporary->step);
     errand_step_work(chain, lock, temporary);
 }
 

@@ -20,7 +20,7 @@ struct temporary {
     int root;   /* where its path begins */
     int fd;     /* -1: not handed over yet */
     int step;   /* which opens it, in the chain under way */
-    bool locked;
+    int locked; /* the descriptor by which it is; 0: it is not */
 };
 
 /* A name of ours beside the path's, allocated; NULL: no memory. */
@@ -32,7 +32,7 @@ int temporary_open(errand_chain *chain, struct temporary *temporary, int root, c
 /* Is it open? Appends its open under a name of ours if there is no other way. Returns 0 or a negative errno. */
 int temporary_opened(errand_chain *chain, struct temporary *temporary, const char *path);
 
-/* Has what was handed over still to be locked? Then appends that. */
+/* Has what is open, handed over or not, still to be locked? Then appends that. */
 bool temporary_wants_lock(const struct temporary *temporary);
 void temporary_lock(errand_chain *chain, struct temporary *temporary);
 

@@ -9,6 +9,7 @@
 static const struct ftp_command commands[] = {
     {"USER", FTP_BEFORE_LOGIN | FTP_ARGUMENT, ftp_user, "NAME"},
     {"PASS", FTP_BEFORE_LOGIN, ftp_pass, "PASSWORD"},
+    {"HOST", FTP_BEFORE_LOGIN | FTP_ARGUMENT, ftp_host, "NAME"},
     {"ACCT", FTP_BEFORE_LOGIN, ftp_acct, "ACCOUNT"},
     {"REIN", FTP_BEFORE_LOGIN, ftp_rein, ""},
     {"QUIT", FTP_BEFORE_LOGIN, ftp_quit, ""},
@@ -41,6 +42,19 @@ static const struct ftp_command commands[] = {
     {"RETR", FTP_ARGUMENT, ftp_retr, "FILE"},
     {"SIZE", FTP_ARGUMENT, ftp_size, "FILE"},
     {"MDTM", FTP_ARGUMENT, ftp_mdtm, "FILE"},
+    {"STOR", FTP_ARGUMENT, ftp_stor, "FILE"},
+    {"STOU", 0, ftp_stou, ""},
+    {"APPE", FTP_ARGUMENT, ftp_appe, "FILE"},
+    {"DELE", FTP_ARGUMENT, ftp_dele, "FILE"},
+    {"MKD", FTP_ARGUMENT, ftp_mkd, "DIRECTORY"},
+    {"XMKD", FTP_ARGUMENT, ftp_mkd, "DIRECTORY"},
+    {"RMD", FTP_ARGUMENT, ftp_rmd, "DIRECTORY"},
+    {"XRMD", FTP_ARGUMENT, ftp_rmd, "DIRECTORY"},
+    {"RNFR", FTP_ARGUMENT, ftp_rnfr, "FROM"},
+    {"RNTO", FTP_ARGUMENT, ftp_rnto, "TO"},
+    {"MFMT", FTP_ARGUMENT, ftp_mfmt, "YYYYMMDDHHMMSS FILE"},
+    {"HASH", FTP_ARGUMENT, ftp_hash, "FILE"},
+    {"SITE", FTP_ARGUMENT, ftp_site, "HELP|CHMOD|UTIME"},
 };
 
 enum { COMMANDS = sizeof commands / sizeof commands[0] };

@@ -28,12 +28,16 @@ void ftp_command_list(char *out, unsigned size);
 
 /* Each carries out, or begins, one command, and replies or will. By the files that they are in: */
 typedef void ftp_run(struct ftp_session *session, char *argument);
-ftp_run ftp_user, ftp_pass, ftp_acct, ftp_rein, ftp_quit;                                         /* login.c */
-ftp_run ftp_noop, ftp_syst, ftp_feat, ftp_opts, ftp_help, ftp_type, ftp_mode, ftp_stru, ftp_allo; /* plain.c */
-ftp_run ftp_pwd, ftp_cwd, ftp_cdup, ftp_rest, ftp_stat, ftp_abor;                                 /* plain.c */
-ftp_run ftp_pasv, ftp_epsv, ftp_port, ftp_eprt;                                                   /* data.c */
-ftp_run ftp_list, ftp_nlst, ftp_mlsd, ftp_list_on_control;                                        /* list.c */
-ftp_run ftp_mlst, ftp_choose_facts;                                                               /* mlst.c */
-ftp_run ftp_retr, ftp_size, ftp_mdtm;                                                             /* retrieve.c */
+ftp_run ftp_user, ftp_pass, ftp_host, ftp_acct, ftp_rein, ftp_quit;                     /* login.c */
+ftp_run ftp_noop, ftp_syst, ftp_feat, ftp_opts, ftp_help, ftp_type, ftp_mode, ftp_stru; /* plain.c */
+ftp_run ftp_pwd, ftp_cwd, ftp_cdup, ftp_rest, ftp_stat, ftp_abor;                       /* plain.c */
+ftp_run ftp_pasv, ftp_epsv, ftp_port, ftp_eprt;                                         /* data.c */
+ftp_run ftp_list, ftp_nlst, ftp_mlsd, ftp_list_on_control;                              /* list.c */
+ftp_run ftp_mlst, ftp_choose_facts;                                                     /* mlst.c */
+ftp_run ftp_retr, ftp_size, ftp_mdtm;                                                   /* retrieve.c */
+ftp_run ftp_stor, ftp_stou, ftp_appe, ftp_allo;                                         /* store.c */
+ftp_run ftp_dele, ftp_mkd, ftp_rmd, ftp_rnfr, ftp_rnto;                                 /* change.c */
+ftp_run ftp_site, ftp_mfmt;                                                             /* site.c */
+ftp_run ftp_hash;                                                                       /* hash.c */
 
 #endif

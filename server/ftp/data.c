@@ -33,9 +33,11 @@ void ftp_data_arrived(struct ftp_session *session, int fd)
     struct ftp_task *task = session->task;
     ftp_ports_leave(session);
     session->data.fd = fd;
+    if (fd < 0)
+        session->data.mode = FTP_DATA_NONE;
     if (task != NULL && task->awaits) {
-        task->awaits = false;
-        errand_resume(ftp_session_queue(session), session->base.chain, 0, 0);
+        task->awaits = fd < 0;
+        errand_resume(ftp_session_queue(session), session->base.chain, fd < 0 ? -ECONNABORTED : 0, 0);
     }
 }
 
@@ -121,7 +123,7 @@ void ftp_pasv(struct ftp_session *session, char *argument)
 static bool is_family(const struct ftp_session *session, unsigned family)
 {
     struct address local;
-    return address_of_socket(session->base.fd, &local) != AF_UNSPEC && address_is_ipv4(&local) == (family == 1);
+    return address_of_socket(session->base.fd, &local) != AF_UNSPEC && family == (address_is_ipv4(&local) ? 1 : 2);
 }
 
 static void refuse_family(struct ftp_session *session)
@@ -206,7 +208,8 @@ static bool read_eprt(char *argument, unsigned *family, struct address *address,
             return false;
         *at++ = '\0';
     }
-    if (*at || strlen(parts[0]) != 1 || strspn(parts[2], "0123456789") != strlen(parts[2]) || strlen(parts[2]) > 5)
+    size_t digits = strspn(parts[2], "0123456789");
+    if (*at || strlen(parts[0]) != 1 || digits == 0 || digits > 5 || parts[2][digits])
         return false;
     *family = (unsigned)(parts[0][0] - '0');
     *port = (unsigned)strtoul(parts[2], NULL, 10);

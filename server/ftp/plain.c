@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands that need no file, or only a look at a directory. */
 #include "command.h"
+#include "hash.h"
 #include "line.h"
 #include "path.h"
 #include "row.h"
@@ -29,10 +30,13 @@ void ftp_syst(struct ftp_session *session, char *argument)
 
 void ftp_feat(struct ftp_session *session, char *argument)
 {
-    char facts[FTP_FACT_NAMES];
+    char facts[FTP_FACT_NAMES], hashes[FTP_HASH_LIST];
     (void)argument;
     *ftp_row_names(facts, FTP_FACTS & ~session->facts_off, true) = '\0';
-    ftp_reply(session, 211, "Extensions:\nEPRT\nEPSV\nMDTM\nMLST %s\nREST STREAM\nSIZE\nTVFS\nUTF8\nEnd", facts);
+    ftp_hash_list(session, hashes);
+    ftp_reply(session, 211,
+              "Extensions:\nEPRT\nEPSV\nHASH %s\nHOST\nMDTM\nMFMT\nMLST %s\nREST STREAM\nSIZE\nTVFS\nUTF8\nEnd", hashes,
+              facts);
 }
 
 void ftp_opts(struct ftp_session *session, char *argument)
@@ -41,6 +45,8 @@ void ftp_opts(struct ftp_session *session, char *argument)
         ftp_reply(session, 200, "Names are UTF-8, always.");
     else if (strncasecmp(argument, "MLST", 4) == 0 && (argument[4] == '\0' || argument[4] == ' '))
         ftp_choose_facts(session, argument + 4);
+    else if (strncasecmp(argument, "HASH", 4) == 0 && (argument[4] == '\0' || argument[4] == ' '))
+        ftp_hash_choose(session, argument + 4 + (argument[4] == ' '));
     else
         ftp_reply(session, 501, "There is no such option.");
 }
@@ -90,12 +96,6 @@ void ftp_stru(struct ftp_session *session, char *argument)
     ftp_reply(session, good ? 200 : 504, good ? "Files it is." : "Want STRU F.");
 }
 
-void ftp_allo(struct ftp_session *session, char *argument)
-{
-    (void)argument;
-    ftp_reply(session, 202, "Not needed here.");
-}
-
 void ftp_rest(struct ftp_session *session, char *argument)
 {
     char *end;
@@ -103,6 +103,10 @@ void ftp_rest(struct ftp_session *session, char *argument)
     uintmax_t offset = strtoumax(argument, &end, 10);
     if (argument[0] < '0' || argument[0] > '9' || *end || errno != 0 || offset > INT64_MAX) {
         ftp_reply(session, 501, "Want REST OFFSET.");
+        return;
+    }
+    if (offset > 0 && session->ascii) {
+        ftp_reply(session, 504, "It would have to be counted in converted lines; TYPE I first.");
         return;
     }
     session->restart = (int64_t)offset;

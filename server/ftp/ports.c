@@ -47,8 +47,10 @@ static void on_accepted(struct endpoint *endpoint, const struct errand_event *ev
     struct ftp_port *port = (struct ftp_port *)endpoint;
     struct address peer;
     if (event->error != 0) {
-        port->paused = true;
+        port->paused = true; /* until somebody waits there again */
         log_error("cannot accept a data connection: %s (see ulimit -n)", errand_error_name(event->error));
+        while (port->waiting != NULL)
+            ftp_data_arrived(port->waiting, -1);
         return;
     }
     struct ftp_session *session = address_of_peer(event->fd, &peer) == AF_UNSPEC ? NULL : waiting_for(port, &peer);
@@ -203,6 +205,15 @@ void ftp_ports_leave(struct ftp_session *session)
     struct ftp_ports *ports = ftp_session_shared(session)->ports;
     if (port->waiting == NULL && ports->open > KEPT && ports->worker->queue != NULL)
         close_port(ports, port);
+}
+
+unsigned ftp_ports_busy(const struct ftp_ports *ports)
+{
+    const struct ftp_port *port = ports->last;
+    unsigned busy = 0;
+    for (unsigned i = 0; i < ports->count; i++, port = port->next)
+        busy += port->waiting != NULL;
+    return busy;
 }
 
 struct ftp_ports *ftp_ports_open(struct worker *worker)

@@ -24,6 +24,9 @@ void ftp_ports_close(struct ftp_ports *ports);
  * another error of the socket. */
 int ftp_ports_wait(struct ftp_ports *ports, struct ftp_session *session);
 
+/* Those at which somebody waits. */
+unsigned ftp_ports_busy(const struct ftp_ports *ports);
+
 /* It waits no more. */
 void ftp_ports_leave(struct ftp_session *session);
 

@@ -2,6 +2,7 @@
 /* Replies: see reply.h. */
 #include "reply.h"
 #include "line.h"
+#include "record.h"
 #include "session.h"
 #include "shared.h"
 
@@ -12,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_MOST = 1024 };
+enum { LINE_MOST = 1024, IAC = 255 };
 
 /* ------------------------------------------------------------------------------------------ sending */
 
@@ -23,6 +24,8 @@ static void output_ended(const struct errand_event *event)
     output->chain = 0;
     free(output->sending);
     output->sending = NULL;
+    if (event->error == 0 && output->again)
+        ftp_output_flush(session);
     if (event->error == 0 && session->base.state == CONNECTION_OPEN)
         ftp_session_settle(session, true);
     else if (event->error != 0 && event->error != -ECANCELED) /* that is our doing, or the queue's end */
@@ -35,11 +38,13 @@ void ftp_output_flush(struct ftp_session *session)
     struct ftp_output *output = &session->output;
     struct worker *worker = session->base.endpoint->worker;
     errand_chain *chain;
-    if (output->chain != 0 || output->length == 0 || session->base.state != CONNECTION_OPEN)
+    output->again = output->chain != 0;
+    if (output->again || output->length == 0 || session->base.state != CONNECTION_OPEN)
         return;
     int error = errand_chain_new(worker->queue, &chain);
     if (error == 0) {
-        errand_step_send(chain, session->base.fd, output->bytes, output->length, 0);
+        bool last = session->quits && session->task == NULL; /* the end of the connection goes with it */
+        errand_step_send(chain, session->base.fd, output->bytes, output->length, last ? ERRAND_MORE : 0);
         struct errand_submit options = {.size = sizeof options,
                                         .user_data = session,
                                         .stall_ns = worker->server->config->limits.send_ns,
@@ -71,7 +76,7 @@ void ftp_output_free(struct ftp_output *output)
 
 /* ------------------------------------------------------------------------------------------ gathering */
 
-void ftp_output_add(struct ftp_session *session, const char *bytes, size_t length)
+static void append(struct ftp_session *session, const char *bytes, size_t length)
 {
     struct ftp_output *output = &session->output;
     if (output->room - output->length < length) {
@@ -88,12 +93,24 @@ void ftp_output_add(struct ftp_session *session, const char *bytes, size_t lengt
     output->length += (uint32_t)length;
 }
 
+void ftp_output_add(struct ftp_session *session, const char *bytes, size_t length)
+{
+    for (const char *iac; (iac = memchr(bytes, IAC, length)) != NULL; bytes = iac + 1) {
+        size_t before = (size_t)(iac + 1 - bytes);
+        append(session, bytes, before);
+        append(session, iac, 1);
+        length -= before;
+    }
+    append(session, bytes, length);
+}
+
 /* RFC 959, 4.2: the code and "-" before the first line, the code and " " before the last; between them each line begins
  * with a space, so that none looks like the last. */
 void ftp_reply(struct ftp_session *session, int code, const char *format, ...)
 {
     char text[LINE_MOST];
     va_list arguments;
+    ftp_record_reply(session, code);
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
@@ -117,11 +134,22 @@ void ftp_reply(struct ftp_session *session, int code, const char *format, ...)
 void ftp_reply_path(struct ftp_session *session, int code, const char *path, const char *text)
 {
     char out[2 * PATH_MAX], start[8];
+    ftp_record_reply(session, code);
     int length = snprintf(start, sizeof start, "%03d \"", code % 1000);
     ftp_output_add(session, start, (size_t)length);
     ftp_output_add(session, out, ftp_line_encode(out, path, FTP_LINE_QUOTED));
     ftp_output_add(session, "\" ", 2);
     ftp_output_add(session, text, strlen(text));
+    ftp_output_add(session, "\r\n", 2);
+}
+
+void ftp_reply_name(struct ftp_session *session, int code, const char *text, const char *path)
+{
+    char out[2 * PATH_MAX], start[8];
+    int length = snprintf(start, sizeof start, "%03d ", code % 1000);
+    ftp_output_add(session, start, (size_t)length);
+    ftp_output_add(session, text, strlen(text));
+    ftp_output_add(session, out, ftp_line_encode(out, path, FTP_LINE_REPLY));
     ftp_output_add(session, "\r\n", 2);
 }
 

@@ -21,6 +21,7 @@ struct ftp_output {
     char *sending;         /* what the chain sends */
     errand_id chain;       /* 0: none is under way */
     uint32_t length, room; /* of bytes */
+    bool again;            /* they are to follow what the chain sends */
 };
 
 /* "250 text\r\n". A text of several lines, each but the last ended by '\n', becomes a reply of several lines. What is
@@ -30,13 +31,16 @@ void ftp_reply(struct ftp_session *session, int code, const char *format, ...) _
 /* 257 "the ""path""" text, quoted as RFC 959, appendix II, has it. */
 void ftp_reply_path(struct ftp_session *session, int code, const char *path, const char *text);
 
+/* 213 text, and a path as it is: RFC 959's quotes are those of 257 alone. */
+void ftp_reply_name(struct ftp_session *session, int code, const char *text, const char *path);
+
 /* What an error of a file means: 450, 451, 550, 552 or 553 with words. */
 void ftp_reply_error(struct ftp_session *session, int error);
 
-/* Ready bytes. */
+/* Ready bytes, of which Telnet's IAC, that a name may have in it, goes out twice. */
 void ftp_output_add(struct ftp_session *session, const char *bytes, size_t length);
 
-/* Sends what has gathered, unless that is being done. */
+/* Sends what has gathered, as soon as what was sent before is out. */
 void ftp_output_flush(struct ftp_session *session);
 
 static inline bool ftp_output_is_idle(const struct ftp_output *output)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* RETR, which is one chain: open, look, await or connect the data connection, send, close. And what is asked of a file
  * before it: SIZE, MDTM. */
+#include "ascii.h"
 #include "command.h"
 #include "session.h"
 #include "task.h"
@@ -19,9 +20,12 @@ enum { SMALL = 64 << 10 }; /* what a new connection's socket takes at once */
 static int send_file(errand_chain *chain, void *context)
 {
     struct ftp_task *task = context;
-    int file = ERRAND_SLOT(task->step);
-    errand_step_sendfile(chain, task->session->data.fd, file, task->offset, ERRAND_TO_END, NULL, 0, 0);
-    int step = errand_step_close(chain, file);
+    int file = ERRAND_SLOT(task->step); /* with ERRAND_MORE its end goes in one segment with the connection's */
+    int step = errand_step_sendfile(chain, task->session->data.fd, file, task->offset, ERRAND_TO_END, NULL, 0,
+                                    ERRAND_MORE);
+    if (task->session->ascii)
+        errand_step_filter(chain, step, ftp_ascii_send, task->more, 0);
+    step = errand_step_close(chain, file);
     return step < 0 ? step : 0;
 }
 
@@ -35,13 +39,17 @@ static int begin(errand_chain *chain, void *context)
         return ftp_task_give_up(task, chain);
     }
     uint64_t bytes = task->stat.bytes - (uint64_t)task->offset;
-    snprintf(words, sizeof words, "%" PRIu64 " bytes are coming.", bytes);
-    return ftp_task_open_data(task, chain, bytes <= SMALL, send_file, words);
+    if (task->session->ascii) /* each line becomes longer */
+        snprintf(words, sizeof words, "Its lines are coming.");
+    else
+        snprintf(words, sizeof words, "%" PRIu64 " bytes are coming.", bytes);
+    return ftp_task_open_data(task, chain, bytes <= (task->session->ascii ? SMALL / 2 : SMALL), send_file, words);
 }
 
 void ftp_retr(struct ftp_session *session, char *argument)
 {
-    struct ftp_task *task = ftp_transfer_begin(session, argument, FTP_RIGHT_READ, 0, ftp_task_end_transfer);
+    struct ftp_task *task =
+        ftp_transfer_begin(session, argument, FTP_RIGHT_READ, sizeof(struct ftp_ascii), ftp_task_end_transfer);
     if (task == NULL)
         return;
     task->step = errand_step_open(task->chain, task->root, ftp_task_file(task), O_RDONLY, 0);

@@ -2,8 +2,10 @@
 /* A session: from bytes to commands, and what is waited for. */
 #include "session.h"
 #include "command.h"
+#include "homes.h"
 #include "line.h"
 #include "ports.h"
+#include "record.h"
 #include "shared.h"
 #include "task.h"
 
@@ -33,6 +35,7 @@ errand_queue *ftp_session_queue(const struct ftp_session *session)
 void ftp_session_forget(struct ftp_session *session)
 {
     ftp_data_close(session);
+    ftp_home_leave(session);
     ftp_login_forget(&session->login);
     free(session->directory);
     free(session->rename_from);
@@ -40,6 +43,7 @@ void ftp_session_forget(struct ftp_session *session)
     session->restart = 0;
     session->ascii = true;
     session->only_epsv = false;
+    session->hash = 0;
 }
 
 void ftp_session_end(struct ftp_session *session, int code, const char *text)
@@ -49,6 +53,14 @@ void ftp_session_end(struct ftp_session *session, int code, const char *text)
 }
 
 /* ------------------------------------------------------------------------------------------ commands */
+
+static void run_command(struct ftp_session *session, const struct ftp_command *command, unsigned verb, char *argument)
+{
+    ftp_record_begin(session, verb, command->name, argument);
+    command->run(session, argument);
+    if (session->task == NULL)
+        ftp_record_end(session, NULL);
+}
 
 static void run_line(struct ftp_session *session, struct ftp_line *line)
 {
@@ -66,23 +78,25 @@ static void run_line(struct ftp_session *session, struct ftp_line *line)
     else if ((command->flags & FTP_ARGUMENT) && *argument == '\0')
         ftp_reply(session, 501, "Want %s %s.", command->name, command->usage);
     else
-        command->run(session, argument);
+        run_command(session, command, verb, argument);
 }
 
-/* While a command is under way: does this line have to wait for its end? */
+/* While a command is under way: does this line have to wait for its end? STAT waits until a transfer was said to begin,
+ * so that nobody takes its reply for that. */
 static bool has_to_wait(const struct ftp_session *session, struct ftp_line *line)
 {
     char *argument;
     struct ftp_line copy;
     if (session->task == NULL)
         return false;
-    if (line->length > FTP_LINE_MAX)
+    if (line->length > FTP_LINE_MAX || !session->task->transfer || session->task->aborted)
         return true;
     copy.length = line->length;
     memcpy(copy.text, line->text, line->length + 1);
     unsigned verb = ftp_line_split(&copy, &argument);
     const struct ftp_command *command = verb != 0 ? ftp_command_find(verb) : NULL;
-    return command == NULL || !(command->flags & FTP_IN_TRANSFER) || !session->task->transfer;
+    return command == NULL || !(command->flags & FTP_IN_TRANSFER) || session->task->keeps ||
+           (!session->task->begun && command->run != ftp_abor);
 }
 
 /* One command, if there is one and it may be begun. Returns how many bytes are done with. */
@@ -156,7 +170,7 @@ static void wait_for_command(struct ftp_session *session)
     struct connection *connection = &session->base;
     if (session->login.good)
         connection_wait(connection, WAIT_SESSION);
-    else if (connection->wait != WAIT_LOGIN) /* the time for it runs from the beginning */
+    else if (connection->wait != WAIT_LOGIN)
         connection_wait(connection, WAIT_LOGIN);
 }
 
@@ -194,8 +208,8 @@ void ftp_session_settle(struct ftp_session *session, bool go_on)
         connection_resume(connection);
     if (!busy && said && (session->quits || connection->ended))
         end(session);
-    else if (!busy && said)
-        wait_for_command(session);
+    else if (!busy && (said || (!session->login.good && !session->quits)))
+        wait_for_command(session); /* the time to log in runs on while replies are on their way */
     else if (connection->wait != WAIT_BUSY)
         connection_wait(connection, WAIT_BUSY);
 }
@@ -209,40 +223,60 @@ static void on_opened(struct connection *connection)
     setsockopt(connection->fd, SOL_SOCKET, SO_OOBINLINE, &one, sizeof one); /* ABOR may come with urgent Telnet codes */
     session->data.fd = -1;
     session->ascii = true;
-    ftp_reply(session, 220, "errand %s", errand_version());
+    const char *greeting = ftp_session_config(session)->greeting.bytes;
+    ftp_reply(session, 220, "%s%s", greeting != NULL ? greeting : "errand ", greeting != NULL ? "" : errand_version());
     ftp_session_settle(session, false);
 }
 
+/* In these three a command may find the connection broken and close it: it is held, so that what they use is there to
+ * their end. */
 static void on_data(struct connection *connection, const char *data, size_t length)
 {
     struct ftp_session *session = ftp_session_of(connection);
     if (session->quits)
         return;
+    connection_hold(connection);
     size_t used = session->held == NULL ? take_lines(session, data, length) : 0;
-    if (used < length && connection->state == CONNECTION_OPEN && !hold(session, data + used, length - used)) {
+    if (used < length && !hold(session, data + used, length - used))
         connection_close(connection);
-        return;
-    }
     ftp_session_settle(session, used == 0);
+    connection_let_go(connection);
 }
 
 static void on_ended(struct connection *connection)
 {
-    ftp_session_settle(ftp_session_of(connection), true);
+    struct ftp_session *session = ftp_session_of(connection);
+    connection_hold(connection);
+    if (session->task != NULL && session->task->stores) /* RFC 959, 4.1.1: as ABOR does */
+        errand_cancel(ftp_session_queue(session), connection->chain);
+    ftp_session_settle(session, true);
+    connection_let_go(connection);
 }
 
 static void on_chain(struct connection *connection, const struct errand_event *event)
 {
     struct ftp_session *session = ftp_session_of(connection);
     assert(session->task != NULL);
+    connection_hold(connection);
+    ftp_record_chain(session, event);
     session->task->ended(session->task, event);
     ftp_session_settle(session, session->task == NULL);
+    connection_let_go(connection);
+}
+
+static void on_stopped(struct connection *connection, const struct errand_event *event)
+{
+    ftp_record_chain(ftp_session_of(connection), event);
 }
 
 static void on_expired(struct connection *connection)
 {
     struct ftp_session *session = ftp_session_of(connection);
-    ftp_session_end(session, 421, session->login.good ? "Nothing was heard for too long." : "Nobody logged in.");
+    bool drains = connection->endpoint->worker->phase == WORKER_DRAINS;
+    ftp_session_end(session, 421,
+                    !session->login.good ? "Nobody logged in."
+                    : drains             ? "The server was renewed; connect again."
+                                         : "Nothing was heard for too long.");
     ftp_session_settle(session, false);
 }
 
@@ -261,6 +295,7 @@ static void on_cancel(struct connection *connection)
 static void on_release(struct connection *connection)
 {
     struct ftp_session *session = ftp_session_of(connection);
+    ftp_record_lost(session);
     if (session->task != NULL)
         ftp_task_end(session->task);
     ftp_session_forget(session);
@@ -276,6 +311,7 @@ const struct protocol ftp_protocol = {
     .data = on_data,
     .ended = on_ended,
     .chain = on_chain,
+    .stopped = on_stopped,
     .expired = on_expired,
     .stop = on_stop,
     .cancel = on_cancel,
@@ -289,11 +325,11 @@ struct ftp_shared *ftp_shared_open(struct worker *worker)
         return NULL;
     shared->worker = worker;
     shared->ports = ftp_ports_open(worker);
-    if (shared->ports == NULL) {
-        free(shared);
-        return NULL;
-    }
-    return shared;
+    shared->homes = ftp_homes_open(worker);
+    if (shared->ports != NULL && shared->homes != NULL && users_cache_open(&shared->logins))
+        return shared;
+    ftp_shared_close(shared);
+    return NULL;
 }
 
 void ftp_shared_close(struct ftp_shared *shared)
@@ -301,5 +337,7 @@ void ftp_shared_close(struct ftp_shared *shared)
     if (shared == NULL)
         return;
     ftp_ports_close(shared->ports);
+    ftp_homes_close(shared->homes);
+    explicit_bzero(&shared->logins, sizeof shared->logins);
     free(shared);
 }

@@ -9,6 +9,8 @@
  *     command.h     which there are                 data.h        the data connection of a transfer
  *     reply.h       replies                         ports.h       where passive ones are accepted
  *     login.h       who may do what                 path.h        from names to paths
+ *     accounts.h    users with passwords            homes.h       where they are, and how fast
+ *     record.h      what is written down
  *
  * TLS (RFC 4217) will be a filter on both connections, and AUTH, PBSZ and PROT commands of login.c.
  */
@@ -20,8 +22,11 @@
 #include "data.h"
 #include "login.h"
 #include "reply.h"
+#include "users.h"
 
+struct ftp_homes;
 struct ftp_ports;
+struct ftp_record;
 struct ftp_task;
 struct worker;
 
@@ -30,12 +35,14 @@ struct ftp_session {
     struct ftp_output output;
     struct ftp_data data;
     struct ftp_login login;
-    struct ftp_task *task; /* the command under way; NULL: none */
-    char *held;            /* input that cannot be used yet; NULL: none */
-    char *directory;       /* as ftp_path_make() gives it; NULL: the home */
-    char *rename_from;     /* of RNFR; NULL: none */
-    int64_t restart;       /* of REST: where the next transfer begins */
+    struct ftp_task *task;     /* the command under way; NULL: none */
+    struct ftp_record *record; /* what will be written down of it; NULL: nothing */
+    char *held;                /* input that cannot be used yet; NULL: none */
+    char *directory;           /* as ftp_path_make() gives it; NULL: the home */
+    char *rename_from;         /* of RNFR; NULL: none */
+    int64_t restart;           /* of REST: where the next transfer begins */
     uint32_t held_length;
+    uint8_t hash;      /* what HASH gives: see hash.c */
     uint8_t facts_off; /* by OPTS MLST; see row.h */
     bool ascii;        /* TYPE A */
     bool skips;        /* the rest of a line that is too long */
@@ -47,6 +54,8 @@ struct ftp_session {
 struct ftp_shared {
     struct worker *worker;
     struct ftp_ports *ports;
+    struct ftp_homes *homes;
+    struct users_cache logins;
 };
 
 extern const struct protocol ftp_protocol;

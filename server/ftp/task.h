@@ -19,12 +19,17 @@ struct ftp_task {
     void (*release)(struct ftp_task *task); /* gives back what `more` refers to; NULL: nothing */
     void *more;                             /* the command's own, freed with it */
     struct errand_stat stat;
-    int64_t offset; /* where a transfer begins in its file */
-    int step, look; /* of the chain under way */
-    bool transfer;  /* has a data connection */
-    bool awaits;    /* that it comes */
-    bool aborted;   /* by ABOR */
-    bool replied;   /* the last reply was given within the chain */
+    int64_t offset;    /* where a transfer begins in its file */
+    errand_call go_on; /* of a transfer, when its data connection is there */
+    int step, look;    /* of the chain under way */
+    int64_t stall_ns;  /* the chain under way may stand still for so long */
+    bool transfer;     /* has a data connection */
+    bool stores;       /* by it a file comes in: only while the client is there */
+    bool keeps;        /* it has come: too late for ABOR */
+    bool awaits;       /* that it comes */
+    bool begun;        /* 150 was said */
+    bool aborted;      /* by ABOR */
+    bool replied;      /* the last reply was given within the chain */
 };
 
 /*
@@ -33,6 +38,10 @@ struct ftp_task {
  */
 struct ftp_task *ftp_task_begin(struct ftp_session *session, const char *argument, enum ftp_right right,
                                 size_t more_size, void (*ended)(struct ftp_task *, const struct errand_event *));
+
+/* The same of a command that names nothing. */
+struct ftp_task *ftp_task_begin_bare(struct ftp_session *session, size_t more_size,
+                                     void (*ended)(struct ftp_task *, const struct errand_event *));
 
 /* The same of a transfer, which needs a data connection, and begins where REST said. */
 struct ftp_task *ftp_transfer_begin(struct ftp_session *session, const char *argument, enum ftp_right right,

@@ -11,7 +11,7 @@
 #include "conditional.h"
 #include "exchange.h"
 #include "policy.h"
-#include "record/record.h"
+#include "record.h"
 #include "sites.h"
 
 enum {

@@ -5,6 +5,7 @@
  */
 #include "answer.h"
 #include "change.h"
+#include "files/place.h"
 #include "gate.h"
 #include "listing.h"
 #include "log.h"
@@ -24,8 +25,6 @@ enum {
     BODY_MAX = 64 * 1024, /* of a GET: passed over, since it means nothing */
     TRIM_ABOVE = 128,     /* after so many at once, memory is given back to the system */
 };
-
-#define SYNC_NS (600 * ERRAND_SECOND) /* that a disk may take to keep what was written: gigabytes, perhaps */
 
 struct http_shared *exchange_shared(const struct exchange *exchange)
 {
@@ -147,7 +146,7 @@ int exchange_submit(struct exchange *exchange, errand_chain *chain)
 {
     bool changes = exchange->append != NULL && exchange->append != file_append;
     int64_t send_ns = limits_of(exchange)->send_ns;
-    struct connection_limits limits = {.stall_ns = changes && send_ns < SYNC_NS ? SYNC_NS : send_ns,
+    struct connection_limits limits = {.stall_ns = changes && send_ns < PLACE_SYNC_NS ? PLACE_SYNC_NS : send_ns,
                                        .bytes_per_second = exchange_rate(exchange)};
     int error = connection_submit(&exchange->http->base, chain, &limits);
     record_stage(&exchange->record, STAGE_WAIT, exchange_shared(exchange)->worker->queue);
@@ -392,7 +391,9 @@ static void record_event(struct exchange *exchange, const struct errand_event *e
     bool sent = exchange->replied && event->bytes > exchange->stored;
     told.bytes = sent ? event->bytes - exchange->stored : 0;
     exchange->stored = 0;
-    record_chain(exchange_record(exchange), &exchange->record, &told, exchange_shared(exchange)->worker->queue);
+    bool opening = event->error != 0 && event->step_kind == ERRAND_STEP_OPEN; /* a page is still to be sent */
+    record_chain(exchange_record(exchange), &exchange->record, &told, opening ? STAGE_OPEN : STAGE_SEND,
+                 exchange_shared(exchange)->worker->queue);
 }
 
 void exchange_cancelled(struct exchange *exchange, const struct errand_event *event)

@@ -5,6 +5,7 @@
 #include "chunked.h"
 #include "input.h"
 #include "files/place.h"
+#include "files/room.h"
 #include "files/temporary.h"
 #include "transfer.h"
 #include "worker.h"
@@ -215,8 +216,7 @@ static int begin_body(errand_chain *chain, void *context)
 {
     struct exchange *exchange = context;
     struct upload *upload = exchange->upload;
-    int64_t room = upload->room >= 0 ? errand_chain_result(chain, upload->room) : 0;
-    if (room == -ENOSPC || room == -EDQUOT || room == -EFBIG)
+    if (room_lacks(chain, upload->room))
         return answer_status(chain, exchange, 507);
     if (exchange->transfer == NULL && (upload->piece = malloc(PIECE)) == NULL)
         return -ENOMEM;
@@ -227,23 +227,14 @@ static int begin_body(errand_chain *chain, void *context)
     return step < 0 ? step : 0;
 }
 
-/*
- * Room for the body and for what is to stay free is allocated and given back: that asks the filesystem itself, in the
- * lane of its device, where statvfs(3) could only be called in the lane that all share. Uploads that begin at the same
- * instant see each other's. What cannot allocate is asked by the writes.
- */
+/* Room for the body and for what is to stay free. */
 static int append_room(errand_chain *chain, struct exchange *exchange)
 {
     struct upload *upload = exchange->upload;
-    uint64_t space = exchange->site->config->upload_space, most = INT64_MAX - 1;
+    uint64_t space = exchange->site->config->upload_space;
     upload->room = -1;
-    if (space > 0) {
-        uint64_t wanted = space >= most || upload->left >= most - space ? most : upload->left + space;
-        int file = ERRAND_SLOT(upload->temporary.step);
-        upload->room = errand_step_allocate(chain, file, FALLOC_FL_KEEP_SIZE, 0, (int64_t)wanted);
-        errand_step_optional(chain, upload->room);
-        errand_step_truncate(chain, file, 0);
-    }
+    if (space > 0)
+        upload->room = room_ask(chain, ERRAND_SLOT(upload->temporary.step), upload->left, space);
     int step = errand_step_call(chain, begin_body, exchange);
     return step < 0 ? step : 0;
 }

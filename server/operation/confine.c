@@ -2,6 +2,7 @@
 /* Landlock, and what is given up as a whole. */
 #include "confine.h"
 #include "landlock.h"
+#include "users.h"
 
 #include <fcntl.h>
 #include <libgen.h>
@@ -81,6 +82,29 @@ static int allow_log(const struct rules *rules, const char *log)
     return error || realpath(log, real) == NULL ? error : allow_folder_of(rules, real, TO_LOG);
 }
 
+/* The rule keeps the inode; of homes there may be more than a process may have open. */
+static int allow_home(const struct rules *rules, const struct user *user)
+{
+    int fd = open(user->home, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    int error = allow(rules, fd, user->writable ? TO_READ | TO_CHANGE : TO_READ);
+    close(fd);
+    return error;
+}
+
+/* Ports at which data connections are waited for, and from which they are made. */
+static int allow_ports(const struct rules *rules, const struct config_ftp *ftp)
+{
+    uint64_t right = rules->handled.network & LANDLOCK_ACCESS_NET_BIND_TCP;
+    if (right == 0 || ftp->listen.count == 0)
+        return 0;
+    int error = ftp->active || ftp->passive_first == 0 ? landlock_allow_port(rules->fd, 0, right) : 0;
+    for (unsigned port = ftp->passive_first; port != 0 && port <= ftp->passive_last && error == 0; port++)
+        error = landlock_allow_port(rules->fd, port, right);
+    return error;
+}
+
 /* `at`: what the error is about. */
 static int allow_all(const struct rules *rules, const struct confine *confine, const char **at)
 {
@@ -90,6 +114,10 @@ static int allow_all(const struct rules *rules, const struct confine *confine, c
         *at = site->config->directory;
         error = allow(rules, site->directory, config_is_writable(site->config) ? TO_READ | TO_CHANGE : TO_READ);
     }
+    for (unsigned i = 0; confine->users != NULL && i < users_count(confine->users) && error == 0; i++) {
+        *at = users_at(confine->users, i)->home;
+        error = allow_home(rules, users_at(confine->users, i));
+    }
     for (unsigned i = 0; confine->listeners != NULL && i < confine->listeners->count && error == 0; i++) {
         const struct listener *listener = &confine->listeners->list[i];
         *at = listener->address.local.sun_path;
@@ -97,8 +125,13 @@ static int allow_all(const struct rules *rules, const struct confine *confine, c
             error = allow_folder_of(rules, *at, LANDLOCK_ACCESS_FS_REMOVE_FILE);
     }
     if (error == 0) {
-        *at = confine->config->access_log;
-        error = allow_log(rules, confine->config->access_log);
+        *at = "its ports";
+        error = allow_ports(rules, &confine->config->ftp);
+    }
+    const char *const logs[] = {confine->config->access_log, confine->config->transfer_log};
+    for (unsigned i = 0; i < 2 && error == 0; i++) {
+        *at = logs[i];
+        error = allow_log(rules, logs[i]);
     }
     allow_path(rules, "/proc/self", TO_READ); /* the library reads the table of mounts, and does without if need be */
     return error;
@@ -143,8 +176,8 @@ int confine_files(const struct confine *confine, char *why, size_t why_size)
     }
     const char *at = "its files";
     struct rules rules = {.handled = handled_by(version)};
-    if (confine->config->ftp.listen.count > 0)
-        rules.handled.network = 0; /* data connections */
+    if (confine->config->ftp.listen.count > 0 && confine->config->ftp.active)
+        rules.handled.network &= ~(uint64_t)LANDLOCK_ACCESS_NET_CONNECT_TCP; /* to whatever port a client names */
     rules.fd = landlock_create(&rules.handled);
     int error = rules.fd < 0 ? rules.fd : allow_all(&rules, confine, &at);
     if (error == 0)
@@ -170,7 +203,7 @@ bool confine(const struct confine *confine, char words[CONFINE_WORDS])
         return false;
     }
     bool calls = config->seccomp == CONFIG_ON;
-    int error = calls ? confine_calls() : 0;
+    int error = calls ? confine_calls(&config->ftp) : 0;
     if (error) {
         snprintf(words, CONFINE_WORDS, "cannot confine itself to its system calls: %s (Seccomp=no does without)",
                  strerror(-error));

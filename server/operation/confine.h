@@ -12,10 +12,13 @@
 #include "listeners.h"
 #include "sites.h"
 
+struct users;
+
 struct confine {
     const struct config *config;
     const struct sites *sites;
     const struct listeners *listeners; /* some of whose files this process removes at its end; NULL: none */
+    const struct users *users;         /* whose homes are served, too; NULL: nobody's */
 };
 
 enum { CONFINE_WORDS = 256 };
@@ -27,18 +30,18 @@ enum { CONFINE_WORDS = 256 };
 bool confine(const struct confine *confine, char words[CONFINE_WORDS]);
 
 /*
- * By Landlock, all but: reading the sites' directories, and changing what is in those that are writable; writing, and
- * making anew, the access log; removing the files of listeners that are its own; reading /proc/self. Programs, TCP
- * ports, abstract sockets and signals to others are given up with it as far as the kernel can. Returns 1; 0 if this
- * kernel lacks what it takes; -1 if it failed: why says what, for both.
+ * By Landlock, all but: reading the sites' directories and homes, changing what is in those that are writable; writing,
+ * and making anew, the access log; removing the files of listeners that are its own; reading /proc/self. Programs, TCP
+ * ports but those of FTP's data connections, abstract sockets and signals to others are given up with it as far as the
+ * kernel can. Returns 1; 0 if this kernel lacks what it takes; -1 if it failed: why says what, for both.
  */
 int confine_files(const struct confine *confine, char *why, size_t why_size);
 
 /*
- * By seccomp, all system calls but those that serving takes: they answer as if the kernel did not know them. Returns 0
- * or a negative errno. io_uring does what it is told without them, so what goes through a ring is confined by Landlock
- * alone.
+ * By seccomp, all system calls but those that serving takes; with FTP (ftp->listen) those for its data connections are
+ * among them. The others answer as if the kernel did not know them. Returns 0 or a negative errno. io_uring does what
+ * it is told without them, so what goes through a ring is confined by Landlock alone.
  */
-int confine_calls(void);
+int confine_calls(const struct config_ftp *ftp);
 
 #endif

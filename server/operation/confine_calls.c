@@ -7,6 +7,7 @@
 #include <linux/sockios.h>
 #include <sched.h>
 #include <seccomp.h>
+#include <sys/socket.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -18,8 +19,8 @@
 
 /*
  * What the library, the server and the C library call once they serve, and their variants on other architectures. No
- * socket is made or connected, no program started, no identity taken any more. What is not here answers ENOSYS: for
- * that, and not for EPERM, the C library and we have ways around.
+ * socket is made or connected but FTP's, no program started, no identity taken any more. What is not here answers
+ * ENOSYS: for that, and not for EPERM, the C library and we have ways around.
  */
 static const int allowed[] = {
     /* rings, waiting, and what is waited for */
@@ -173,7 +174,25 @@ static int allow_in_part(scmp_filter_ctx filter)
     return error;
 }
 
-int confine_calls(void)
+/* Data connections: sockets of TCP are made, listened at, and connected where a client may ask for that. */
+static int allow_sockets(scmp_filter_ctx filter, bool active)
+{
+    static const int families[] = {AF_INET, AF_INET6};
+    int error = 0;
+    for (unsigned i = 0; i < 2 && error == 0; i++)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
+                                 SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)families[i]),
+                                 SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM));
+    if (error == 0)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(bind), 0);
+    if (error == 0)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(listen), 0);
+    if (error == 0 && active)
+        error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(connect), 0);
+    return error;
+}
+
+int confine_calls(const struct config_ftp *ftp)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(ENOSYS));
     if (filter == NULL)
@@ -183,6 +202,8 @@ int confine_calls(void)
         error = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
     if (error == 0)
         error = allow_in_part(filter);
+    if (error == 0 && ftp->listen.count > 0)
+        error = allow_sockets(filter, ftp->active);
     if (error == 0)
         error = seccomp_load(filter);
     seccomp_release(filter);

@@ -19,6 +19,7 @@
 #define LANDLOCK_ACCESS_NET_BIND_TCP    (1ULL << 0)
 #define LANDLOCK_ACCESS_NET_CONNECT_TCP (1ULL << 1)
 #endif
+#define LANDLOCK_RULE_OF_A_PORT 2 /* LANDLOCK_RULE_NET_PORT, an enumerator there */
 /* 5, Linux 6.10: */
 #ifndef LANDLOCK_ACCESS_FS_IOCTL_DEV
 #define LANDLOCK_ACCESS_FS_IOCTL_DEV (1ULL << 15)
@@ -54,6 +55,15 @@ static inline int landlock_allow(int ruleset, int fd, uint64_t rights)
 {
     struct landlock_path_beneath_attr rule = {.allowed_access = rights, .parent_fd = fd};
     return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &rule, 0) != 0 ? -errno : 0;
+}
+
+/* The same to a TCP port; 0: to bind to one that the system chooses. */
+static inline int landlock_allow_port(int ruleset, uint64_t port, uint64_t rights)
+{
+    const struct {
+        uint64_t rights, port;
+    } rule = {rights, port};
+    return syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_OF_A_PORT, &rule, 0) != 0 ? -errno : 0;
 }
 
 /* For this thread and all that it starts, for good. Wants PR_SET_NO_NEW_PRIVS. */

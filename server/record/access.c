@@ -110,6 +110,11 @@ static void set_timer(struct access_log *log, int64_t after)
 
 /* ------------------------------------------------------------------------------------------ writing */
 
+static const char *name_of(const struct access_log *log)
+{
+    return log->format == CONFIG_LOG_XFERLOG ? "transfer" : "access";
+}
+
 static void complain(struct access_log *log, int error, const char *step)
 {
     counter_add(&log->metrics->log_errors, 1);
@@ -117,7 +122,7 @@ static void complain(struct access_log *log, int error, const char *step)
         return;
     log->complained = error;
     log->complained_at = now_of(log);
-    log_error("the access log cannot be written (%s): %s", step, errand_error_name(error));
+    log_error("the %s log cannot be written (%s): %s", name_of(log), step, errand_error_name(error));
 }
 
 /* What did not reach the file is missing in it: the lines from `from` on, and what a lost line said. */
@@ -217,6 +222,8 @@ struct access_log *access_log_open(errand_queue *queue, const char *path, enum c
 
 void access_log_add(struct access_log *log, struct access_entry *entry)
 {
+    if (!access_has_line(log->format, entry))
+        return;
     if (!has_room(log->filling))
         start(log);
     if (!has_room(log->filling)) {
@@ -273,7 +280,7 @@ void access_log_close(struct access_log *log)
         return;
     uint64_t left = log->filling->lines + (log->writing != NULL ? log->writing->lines : 0) + log->dropped;
     if (left > 0)
-        log_error("%" PRIu64 " lines of the access log were not written", left);
+        log_error("%" PRIu64 " lines of the %s log were not written", left, name_of(log));
     sink_close(&log->sink);
     free(log->filling);
     free(log->writing);

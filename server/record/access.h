@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The access log of a worker. Lines gather in one buffer while another is being written by a chain; when the one is
- * full and the other is not yet written, further lines are dropped and counted, and the log says so where they are
- * missing: a request never waits for its log.
+ * The access log of a worker, or its log of transfers. Lines gather in one buffer while another is being written by a
+ * chain; when the one is full and the other is not yet written, further lines are dropped and counted, and the log says
+ * so where they are missing: a request never waits for its log.
  */
 #ifndef SERVER_RECORD_ACCESS_H
 #define SERVER_RECORD_ACCESS_H
@@ -19,7 +19,7 @@ struct access_log;
 struct access_log *access_log_open(errand_queue *queue, const char *path, enum config_log_format format,
                                    struct metrics *metrics);
 
-/* entry->began_us is filled in from its times. */
+/* If it is one for a log of this format. entry->began_us is filled in from its times. */
 void access_log_add(struct access_log *log, struct access_entry *entry);
 
 /* Has what is there written now, to the file that has the name now. (The file is opened by name each time anyway.) */

@@ -5,7 +5,6 @@
 #include "text.h"
 
 #include <arpa/inet.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -131,11 +130,12 @@ static void update_clock(struct access_clock *clock, int64_t us)
     struct tm local, utc;
     static const char months[12][4] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    static const char days[7][4] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
     if (localtime_r(&time, &local) == NULL || gmtime_r(&time, &utc) == NULL)
         return;
     clock->second = second;
     /* By hand, because strftime(3) would write the month in the locale's language. */
-    char text[80];
+    char text[80] = "";
     long offset = local.tm_gmtoff / 60;
     int length = snprintf(text, sizeof text, "%02d/%s/%04d:%02d:%02d:%02d %c%02ld%02ld", local.tm_mday,
                           months[local.tm_mon], local.tm_year + 1900, local.tm_hour, local.tm_min, local.tm_sec,
@@ -145,6 +145,9 @@ static void update_clock(struct access_clock *clock, int64_t us)
     length = snprintf(text, sizeof text, "%04d-%02d-%02dT%02d:%02d:%02d", utc.tm_year + 1900, utc.tm_mon + 1,
                       utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
     memcpy(clock->utc, text, (size_t)length < sizeof clock->utc ? (size_t)length + 1 : sizeof clock->utc);
+    snprintf(text, sizeof text, "%s %s %2d %02d:%02d:%02d %d", days[local.tm_wday], months[local.tm_mon], local.tm_mday,
+             local.tm_hour, local.tm_min, local.tm_sec, local.tm_year + 1900);
+    memcpy(clock->plain, text, sizeof clock->plain - 1);
 }
 
 char *access_address(char *out, const unsigned char address[16])
@@ -245,7 +248,7 @@ static char *put_json_time(char *at, int64_t us, const struct access_clock *cloc
 
 static char *put_json(char *at, const struct access_entry *entry, const struct access_clock *clock)
 {
-    static const char *const names[STAGES] = {"wait_us", "open_us", "stat_us", "send_us"};
+    static const char *const names[STAGES] = {"wait_us", "open_us", "stat_us", "data_us", "send_us"};
     at = put_json_time(at, entry->began_us, clock);
     at = TEXT_PUT(at, ",\"client\":\"");
     at = access_address(at, entry->client);
@@ -262,7 +265,8 @@ static char *put_json(char *at, const struct access_entry *entry, const struct a
     at = put_json_number(at, "total_us", (uint64_t)stage_total(&entry->times) / 1000);
     for (unsigned i = 0; i < STAGES; i++)
         if (entry->times.at[i] != 0)
-            at = put_json_number(at, names[i], (uint64_t)stage_length(&entry->times, (enum stage)i) / 1000);
+            at = put_json_number(at, i == STAGE_SEND && entry->transfer.direction == 'i' ? "receive_us" : names[i],
+                                 (uint64_t)stage_length(&entry->times, (enum stage)i) / 1000);
     if (entry->failed != NULL) {
         at = put_json_text(at, "failed", (struct access_text){entry->failed, strlen(entry->failed)}, WORD_MAX);
         at = put_json_text(at, "error", (struct access_text){entry->error, strlen(entry->error)}, WORD_MAX);
@@ -270,11 +274,78 @@ static char *put_json(char *at, const struct access_entry *entry, const struct a
     return TEXT_PUT(at, "}\n");
 }
 
+/* ------------------------------------------------------------------------------------------ xferlog */
+
+/* Fields stand between blanks. Names of other languages stay what they are; what would break a line becomes '_', as
+ * readers of this format know it: who wants the exact name has it in JSON. */
+static char *put_field(char *at, struct access_text text, size_t most)
+{
+    if (text.length == 0)
+        return TEXT_PUT(at, "-");
+    const char *from = text.bytes, *end = from + text.length, *last = at + most - PIECE_MAX;
+    while (from < end && at < last) {
+        uint32_t code = (unsigned char)*from;
+        size_t length = code < 0x80 ? 1 : utf8_length((const unsigned char *)from, (size_t)(end - from), &code);
+        bool good = length > 0 && code > ' ' && (code < 0x7f || (code > 0xa0 && code != 0x2028 && code != 0x2029));
+        length = length > 0 ? length : 1;
+        at = good ? text_bytes(at, from, length) : TEXT_PUT(at, "_");
+        from += length;
+    }
+    return at;
+}
+
+static char *put_xferlog_end(char *at, const struct access_transfer *transfer, struct access_text user)
+{
+    *at++ = ' ';
+    *at++ = transfer->ascii ? 'a' : 'b';
+    at = TEXT_PUT(at, " _ ");
+    *at++ = transfer->direction;
+    *at++ = ' ';
+    *at++ = transfer->anonymous ? 'a' : 'r';
+    *at++ = ' ';
+    at = put_field(at, user, USER_MAX);
+    at = TEXT_PUT(at, " ftp 0 * ");
+    *at++ = transfer->complete ? 'c' : 'i';
+    *at++ = '\n';
+    return at;
+}
+
+/* As wu-ftpd began it, and vsftpd has it: the time at the end, whole seconds, at least one. */
+static char *put_xferlog(char *at, const struct access_entry *entry, const struct access_clock *clock)
+{
+    uint64_t seconds = ((uint64_t)stage_total(&entry->times) + ERRAND_SECOND / 2) / ERRAND_SECOND;
+    at = text_bytes(at, clock->plain, strlen(clock->plain));
+    *at++ = ' ';
+    at = text_number(at, seconds > 0 ? seconds : 1);
+    *at++ = ' ';
+    at = access_address(at, entry->client);
+    *at++ = ' ';
+    at = text_number(at, entry->bytes);
+    *at++ = ' ';
+    at = put_field(at, entry->target, TARGET_MAX);
+    bool mail = entry->transfer.anonymous && entry->agent.length > 0; /* whom it is customary to say */
+    return put_xferlog_end(at, &entry->transfer, mail ? entry->agent : entry->user);
+}
+
+/* ------------------------------------------------------------------------------------------ any of them */
+
+bool access_has_line(enum config_log_format format, const struct access_entry *entry)
+{
+    switch (format) {
+    case CONFIG_LOG_COMBINED: return !entry->ftp;
+    case CONFIG_LOG_XFERLOG: return entry->transfer.direction != 0;
+    default: return true;
+    }
+}
+
 char *access_format(char *out, enum config_log_format format, const struct access_entry *entry,
                     struct access_clock *clock)
 {
-    update_clock(clock, entry->began_us);
-    return format == CONFIG_LOG_JSON ? put_json(out, entry, clock) : put_combined(out, entry, clock);
+    bool xferlog = format == CONFIG_LOG_XFERLOG;
+    update_clock(clock, entry->began_us + (xferlog ? stage_total(&entry->times) / 1000 : 0));
+    return xferlog                     ? put_xferlog(out, entry, clock)
+           : format == CONFIG_LOG_JSON ? put_json(out, entry, clock)
+                                       : put_combined(out, entry, clock);
 }
 
 char *access_format_dropped(char *out, enum config_log_format format, uint64_t dropped, int64_t now_us,
@@ -286,7 +357,15 @@ char *access_format_dropped(char *out, enum config_log_format format, uint64_t d
         out = put_json_number(out, "dropped", dropped);
         return TEXT_PUT(out, "}\n");
     }
-    /* A line that whoever reads combined lines can read. */
+    /* A line that whoever reads such lines can read. */
+    if (format == CONFIG_LOG_XFERLOG) {
+        static const struct access_transfer none = {.direction = 'o'};
+        out = text_bytes(out, clock->plain, strlen(clock->plain));
+        out = TEXT_PUT(out, " 1 - 0 errand:_");
+        out = text_number(out, dropped);
+        out = TEXT_PUT(out, "_entries_dropped");
+        return put_xferlog_end(out, &none, (struct access_text){0});
+    }
     out = TEXT_PUT(out, "- - - [");
     out = text_bytes(out, clock->local, clock->length);
     out = TEXT_PUT(out, "] \"-\" 000 0 \"-\" \"errand: ");

@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "stages.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,12 +21,22 @@ struct access_text {
     size_t length; /* 0: absent */
 };
 
+/* What a line of the log of transfers has, too: see xferlog(5). All zero: it is none. */
+struct access_transfer {
+    char direction; /* 'o': to the client, 'i': from him */
+    bool ascii;     /* lines were converted */
+    bool anonymous;
+    bool complete;
+};
+
 struct access_entry {
     unsigned char client[16];                   /* an IPv6 address, or an IPv4 one mapped into it; all zero: unknown */
     struct access_text method, target, version; /* of a line that is no request, all of it is the target */
     struct access_text host, referer, agent, user;
+    struct access_transfer transfer;
+    bool ftp;         /* a command, which is no line of the combined format */
     int status;       /* 0: none was sent */
-    uint64_t bytes;   /* of the body, as the socket took them */
+    uint64_t bytes;   /* of the body, as the socket took them; of FTP: over the data connection */
     int64_t began_us; /* since 1970 */
     struct stage_times times;
     const char *failed; /* the step that failed; NULL: none */
@@ -38,7 +49,11 @@ struct access_clock {
     size_t length;
     char local[32]; /* "10/Oct/2000:13:55:36 -0700" */
     char utc[24];   /* "2000-10-10T20:55:36" */
+    char plain[28]; /* "Tue Oct 10 13:55:36 2000" */
 };
+
+/* Has a log of this format a line for it? */
+bool access_has_line(enum config_log_format format, const struct access_entry *entry);
 
 /* Writes a line, its newline included, in at most ACCESS_LINE_MAX bytes. Returns its end. */
 char *access_format(char *out, enum config_log_format format, const struct access_entry *entry,

@@ -90,6 +90,30 @@ static void times(struct out *out, const char *name, const struct histogram_sum 
     close_object(out);
 }
 
+static void ftp(struct out *out, const struct metrics_sum *sum)
+{
+    open_object(out, "ftp");
+    number(out, "sessions", sum->ftp.sessions);
+    number(out, "ports", sum->ftp.ports);
+    open_object(out, "logins");
+    number(out, "good", sum->ftp.logins);
+    number(out, "failed", sum->ftp.logins_failed);
+    close_object(out);
+    open_object(out, "transfers");
+    for (unsigned kind = 0; kind < METRICS_TRANSFERS; kind++) {
+        open_object(out, metrics_transfer_name(kind));
+        for (unsigned outcome = 0; outcome < METRICS_OUTCOMES; outcome++)
+            number(out, metrics_outcome_name(outcome), sum->ftp.transfers[kind][outcome]);
+        close_object(out);
+    }
+    close_object(out);
+    open_object(out, "bytes");
+    number(out, "down", sum->ftp.bytes_down);
+    number(out, "up", sum->ftp.bytes_up);
+    close_object(out);
+    close_object(out);
+}
+
 static void rest(struct out *out, const struct metrics_sum *sum)
 {
     open_object(out, "queue");
@@ -145,7 +169,10 @@ void figures_json(struct out *out, const struct figures *figures)
     times(out, "total", &sum->total);
     for (unsigned i = 0; i < STAGES; i++)
         times(out, stage_name((enum stage)i), &sum->stages[i]);
+    for (unsigned i = 0; i < METRICS_TRANSFERS; i++)
+        times(out, metrics_transfer_name(i), &sum->ftp.times[i]);
     close_object(out);
+    ftp(out, sum);
     rest(out, sum);
     out_text(out, "}\n");
 }

@@ -50,6 +50,32 @@ void metrics_request(struct metrics *metrics, enum metrics_method method, int st
             histogram_add(&metrics->stages[i], stage_length(times, (enum stage)i));
 }
 
+const char *metrics_transfer_name(enum metrics_transfer kind)
+{
+    static const char *const names[METRICS_TRANSFERS] = {"download", "upload", "listing"};
+    return names[kind];
+}
+
+const char *metrics_outcome_name(enum metrics_outcome outcome)
+{
+    static const char *const names[METRICS_OUTCOMES] = {"complete", "broken", "unconnected", "refused"};
+    return names[outcome];
+}
+
+void metrics_ftp_transfer(struct metrics *metrics, enum metrics_transfer kind, enum metrics_outcome outcome,
+                          uint64_t bytes, const struct stage_times *times)
+{
+    struct metrics_ftp *ftp = &metrics->ftp;
+    counter_add(&ftp->transfers[kind][outcome], 1);
+    counter_add(kind == METRICS_UPLOAD ? &ftp->bytes_up : &ftp->bytes_down, bytes);
+    counter_add(kind == METRICS_UPLOAD ? &metrics->bytes_in : &metrics->bytes_out, bytes);
+    if (outcome == METRICS_COMPLETE)
+        histogram_add(&ftp->times[kind], stage_total(times));
+    for (unsigned i = 0; i < STAGES; i++)
+        if (times->at[i] != 0)
+            histogram_add(&ftp->stages[i], stage_length(times, (enum stage)i));
+}
+
 void metrics_publish_queue(struct metrics *metrics, errand_queue *queue)
 {
     struct errand_stats stats = {.size = sizeof stats};
@@ -107,6 +133,7 @@ void metrics_sum_add(struct metrics_sum *sum, const struct metrics *metrics)
     ADD(cache_hits), ADD(cache_misses), ADD(cache_evictions), ADD(cache_bytes), ADD(cache_entries);
     ADD(connections), ADD(busy), ADD(chains), ADD(operations), ADD(files_waiting), ADD(stuck), ADD(descriptors);
     ADD(threads), ADD(transfer_bytes), ADD(inline_runs), ADD(worker_runs);
+    ADD(ftp.logins), ADD(ftp.logins_failed), ADD(ftp.bytes_up), ADD(ftp.bytes_down), ADD(ftp.sessions), ADD(ftp.ports);
 #undef ADD
     add_all(sum->requests[0], metrics->requests[0], (size_t)METRICS_METHODS * METRICS_CLASSES);
     add_all(sum->errors, metrics->errors, METRICS_STEPS);
@@ -115,4 +142,9 @@ void metrics_sum_add(struct metrics_sum *sum, const struct metrics *metrics)
     histogram_sum_add(&sum->total, &metrics->total);
     for (unsigned i = 0; i < STAGES; i++)
         histogram_sum_add(&sum->stages[i], &metrics->stages[i]);
+    add_all(sum->ftp.transfers[0], metrics->ftp.transfers[0], (size_t)METRICS_TRANSFERS * METRICS_OUTCOMES);
+    for (unsigned i = 0; i < METRICS_TRANSFERS; i++)
+        histogram_sum_add(&sum->ftp.times[i], &metrics->ftp.times[i]);
+    for (unsigned i = 0; i < STAGES; i++)
+        histogram_sum_add(&sum->ftp.stages[i], &metrics->ftp.stages[i]);
 }

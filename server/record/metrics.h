@@ -37,6 +37,24 @@ enum metrics_limit {
     METRICS_LIMITS
 };
 
+/* What FTP moves over data connections, and how that ends. */
+enum metrics_transfer { METRICS_DOWNLOAD, METRICS_UPLOAD, METRICS_LISTING, METRICS_TRANSFERS };
+enum metrics_outcome {
+    METRICS_COMPLETE,
+    METRICS_BROKEN,      /* aborted, or the client was gone: 426 */
+    METRICS_UNCONNECTED, /* there was no data connection: 425 */
+    METRICS_REFUSED,     /* or the file could not be had, or kept */
+    METRICS_OUTCOMES
+};
+
+/* FTP's part of the figures. */
+struct metrics_ftp {
+    counter transfers[METRICS_TRANSFERS][METRICS_OUTCOMES];
+    counter logins, logins_failed, bytes_up, bytes_down;
+    struct histogram times[METRICS_TRANSFERS], stages[STAGES]; /* of what was complete; of all transfers */
+    counter sessions, ports; /* as they are now: control connections; passive ports where somebody waits */
+};
+
 enum {
     METRICS_CLASSES = 6, /* 1xx to 5xx; 0: the client was gone before there was an answer */
     METRICS_STEPS = 64,  /* by kind of step; 0: none of them */
@@ -51,6 +69,7 @@ struct metrics {
     counter log_lines, log_bytes, log_dropped, log_errors;
     counter cache_hits, cache_misses, cache_evictions;
     struct histogram total, stages[STAGES];
+    struct metrics_ftp ftp;
 
     /* As they are now, published from time to time. */
     counter connections, busy;    /* open; with a request under way */
@@ -71,6 +90,12 @@ const char *metrics_limit_name(enum metrics_limit limit);
 void metrics_request(struct metrics *metrics, enum metrics_method method, int status, uint64_t bytes,
                      const struct stage_times *times);
 
+/* A transfer is over; its name, and that of an outcome. */
+void metrics_ftp_transfer(struct metrics *metrics, enum metrics_transfer kind, enum metrics_outcome outcome,
+                          uint64_t bytes, const struct stage_times *times);
+const char *metrics_transfer_name(enum metrics_transfer kind);
+const char *metrics_outcome_name(enum metrics_outcome outcome);
+
 static inline void metrics_error(struct metrics *metrics, unsigned step_kind)
 {
     counter_add(&metrics->errors[step_kind < METRICS_STEPS ? step_kind : 0], 1);
@@ -88,6 +113,11 @@ struct metrics_sum {
     uint64_t connections, busy, chains, operations, files_waiting, stuck, descriptors, threads, transfer_bytes;
     uint64_t inline_runs, worker_runs;
     struct histogram_sum total, stages[STAGES];
+    struct {
+        uint64_t transfers[METRICS_TRANSFERS][METRICS_OUTCOMES];
+        uint64_t logins, logins_failed, bytes_up, bytes_down, sessions, ports;
+        struct histogram_sum times[METRICS_TRANSFERS], stages[STAGES];
+    } ftp;
 };
 
 void metrics_sum_add(struct metrics_sum *sum, const struct metrics *metrics);

@@ -61,17 +61,23 @@ static void buckets(struct out *out, const char *name, const char *label, const 
     out_print(out, "errand_%s_count%s %" PRIu64 "\n", name, only, sum->count);
 }
 
+/* If there is anything. */
+static void labelled(struct out *out, const char *name, const char *label, const char *value,
+                     const struct histogram_sum *sum)
+{
+    char text[40];
+    snprintf(text, sizeof text, "%s=\"%s\",", label, value);
+    if (sum->count > 0)
+        buckets(out, name, text, sum);
+}
+
 static void times(struct out *out, const struct metrics_sum *sum)
 {
     head(out, "request_duration_seconds", "histogram", "From a request's complete head to the end of its reply.");
     buckets(out, "request_duration_seconds", "", &sum->total);
     head(out, "stage_duration_seconds", "histogram", "The stages of that.");
-    for (unsigned i = 0; i < STAGES; i++) {
-        char label[32];
-        snprintf(label, sizeof label, "stage=\"%s\",", stage_name((enum stage)i));
-        if (sum->stages[i].count > 0)
-            buckets(out, "stage_duration_seconds", label, &sum->stages[i]);
-    }
+    for (unsigned i = 0; i < STAGES; i++)
+        labelled(out, "stage_duration_seconds", "stage", stage_name((enum stage)i), &sum->stages[i]);
 }
 
 static void queues(struct out *out, const struct metrics_sum *sum)
@@ -97,6 +103,30 @@ static void limited(struct out *out, const struct metrics_sum *sum)
                   sum->limited[i]);
 }
 
+static void ftp(struct out *out, const struct metrics_sum *sum)
+{
+    single(out, "ftp_sessions", "gauge", "Sessions of FTP: its control connections.", sum->ftp.sessions);
+    single(out, "ftp_passive_ports", "gauge", "Passive ports at which a client is waited for.", sum->ftp.ports);
+    head(out, "ftp_logins_total", "counter", "Logins, by whether they were good.");
+    out_print(out, "errand_ftp_logins_total{result=\"good\"} %" PRIu64 "\n", sum->ftp.logins);
+    out_print(out, "errand_ftp_logins_total{result=\"failed\"} %" PRIu64 "\n", sum->ftp.logins_failed);
+    head(out, "ftp_transfers_total", "counter", "Transfers, by kind and how they ended.");
+    for (unsigned kind = 0; kind < METRICS_TRANSFERS; kind++)
+        for (unsigned outcome = 0; outcome < METRICS_OUTCOMES; outcome++)
+            out_print(out, "errand_ftp_transfers_total{kind=\"%s\",outcome=\"%s\"} %" PRIu64 "\n",
+                      metrics_transfer_name(kind), metrics_outcome_name(outcome), sum->ftp.transfers[kind][outcome]);
+    head(out, "ftp_bytes_total", "counter", "Bytes of data connections, to clients (down) and from them (up).");
+    out_print(out, "errand_ftp_bytes_total{direction=\"down\"} %" PRIu64 "\n", sum->ftp.bytes_down);
+    out_print(out, "errand_ftp_bytes_total{direction=\"up\"} %" PRIu64 "\n", sum->ftp.bytes_up);
+    head(out, "ftp_transfer_duration_seconds", "histogram",
+         "From a transfer's command to its end, if it was complete.");
+    for (unsigned i = 0; i < METRICS_TRANSFERS; i++)
+        labelled(out, "ftp_transfer_duration_seconds", "kind", metrics_transfer_name(i), &sum->ftp.times[i]);
+    head(out, "ftp_stage_duration_seconds", "histogram", "The stages of all transfers.");
+    for (unsigned i = 0; i < STAGES; i++)
+        labelled(out, "ftp_stage_duration_seconds", "stage", stage_name((enum stage)i), &sum->ftp.stages[i]);
+}
+
 void figures_prometheus(struct out *out, const struct figures *figures)
 {
     const struct metrics_sum *sum = &figures->sum;
@@ -115,14 +145,15 @@ void figures_prometheus(struct out *out, const struct figures *figures)
     single(out, "connections_refused_total", "counter", "Connections that could not be kept.", sum->refused);
     limited(out, sum);
     times(out, sum);
+    ftp(out, sum);
     queues(out, sum);
     single(out, "cache_hits_total", "counter", "Replies out of the cache.", sum->cache_hits);
     single(out, "cache_misses_total", "counter", "Replies that the cache did not have.", sum->cache_misses);
     single(out, "cache_evictions_total", "counter", "Entries that made room for others.", sum->cache_evictions);
     single(out, "cache_bytes", "gauge", "Bytes in the cache.", sum->cache_bytes);
     single(out, "cache_entries", "gauge", "Entries of the cache.", sum->cache_entries);
-    single(out, "log_lines_total", "counter", "Lines of the access log that were written.", sum->log_lines);
-    single(out, "log_bytes_total", "counter", "Bytes of the access log that were written.", sum->log_bytes);
-    single(out, "log_dropped_total", "counter", "Lines of the access log that were not.", sum->log_dropped);
-    single(out, "log_errors_total", "counter", "Failures to write the access log.", sum->log_errors);
+    single(out, "log_lines_total", "counter", "Lines of the logs that were written.", sum->log_lines);
+    single(out, "log_bytes_total", "counter", "Bytes of the logs that were written.", sum->log_bytes);
+    single(out, "log_dropped_total", "counter", "Lines of the logs that were not.", sum->log_dropped);
+    single(out, "log_errors_total", "counter", "Failures to write the logs.", sum->log_errors);
 }

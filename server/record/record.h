@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a worker writes down of its requests: lines of the access log, and figures. Whoever answers a request keeps a
- * struct record_request beside it and says what happens:
+ * What a worker writes down of its requests: lines of logs, and figures. Whoever answers a request, or carries out a
+ * command, keeps a struct record_request beside it and says what happens:
  *
- *     record_begin    its head is complete, or it was refused
+ *     record_begin    its head is complete, or it was refused: http/record.h, ftp/record.h
  *     record_stage    a stage is over
  *     record_reply    the head of the reply was written
  *     record_chain    a chain of it ended, well or not, or was cancelled
@@ -15,27 +15,38 @@
 #define SERVER_RECORD_RECORD_H
 
 #include "access.h"
+#include "address.h"
 #include "metrics.h"
 
 struct connection;
 struct worker;
 
+enum record_log { RECORD_ACCESS, RECORD_TRANSFERS, RECORD_LOGS };
+
 struct record_options {
-    const char *access_log; /* a path, "-" for standard output; NULL: none */
-    enum config_log_format format;
+    struct {
+        const char *path; /* "-" for standard output; NULL: none */
+        enum config_log_format format;
+    } logs[RECORD_LOGS];
     bool status; /* somebody may ask for the figures */
 };
 
 /* A worker's. */
 struct record {
-    struct metrics *metrics; /* NULL: nothing is recorded */
-    struct access_log *log;  /* NULL: none is kept */
-    errand_source *timer;    /* for publishing what is so now */
+    struct metrics *metrics;              /* NULL: nothing is recorded */
+    struct access_log *logs[RECORD_LOGS]; /* NULL: it is not kept */
+    errand_source *timer;                 /* for publishing what is so now */
     int64_t published;
     bool publishes, timer_set;
 };
 
-struct record_texts; /* what the log needs of a head, which is gone when the line is written */
+/* What a log needs of a request in words, which are gone when the line is written. */
+struct record_texts {
+    struct address client;
+    struct access_text method, target, version, host, referer, agent, user;
+    char user_space[64];
+    char space[];
+};
 
 /* One request. All zero, or as record_end() leaves it, until record_begin(). */
 struct record_request {
@@ -69,40 +80,30 @@ static inline void record_batch(struct worker *worker, struct record *record)
         record_publish(worker);
 }
 
-/* The log was renamed: writes to a new one. */
+/* The logs were renamed: writes to new ones. */
 void record_reopen(struct record *record);
 
-/* No more requests: has the log written. True: the worker may leave. */
+/* No more requests: has the logs written. True: the worker may leave. */
 bool record_finished(struct record *record);
 
 /* ------------------------------------------------------------------------------------------ of a request */
 
-/* head: the whole of it, or, of what was refused, what came of it (or nothing: NULL, 0). */
-void record_begin_now(struct record *record, struct record_request *request, struct connection *connection,
-                      const char *head, size_t length);
-void record_reply_now(struct record *record, struct record_request *request, const char *head, size_t length);
-void record_end_now(struct record *record, struct record_request *request);
+/* Keeps these words for its line, and who the client is. Without memory there is no line. */
+void record_keep(struct record_request *request, struct connection *connection, const struct record_texts *found);
 void record_user_now(struct record_request *request, const char *name, size_t length);
 
-static inline void record_begin(struct record *record, struct record_request *request, struct connection *connection,
-                                const char *head, size_t length)
+/* The end: its lines. transfer: of a command of FTP; NULL: of a request. */
+void record_write(struct record *record, struct record_request *request, const struct access_transfer *transfer);
+
+static inline bool record_has_log(const struct record *record)
 {
-    request->open = false;
-    if (record->metrics != NULL)
-        record_begin_now(record, request, connection, head, length);
+    return record->logs[RECORD_ACCESS] != NULL || record->logs[RECORD_TRANSFERS] != NULL;
 }
 
 static inline void record_stage(struct record_request *request, enum stage stage, errand_queue *queue)
 {
     if (request->open)
         stage_passed(&request->times, stage, errand_queue_now(queue));
-}
-
-/* out: the reply's head, perhaps with a body behind it. */
-static inline void record_reply(struct record *record, struct record_request *request, const char *out, size_t length)
-{
-    if (request->open)
-        record_reply_now(record, request, out, length);
 }
 
 /* The user who has shown who he is. */
@@ -112,13 +113,13 @@ static inline void record_user(struct record_request *request, const char *name,
         record_user_now(request, name, length);
 }
 
+/* stage: which is over with it. */
 static inline void record_chain(struct record *record, struct record_request *request, const struct errand_event *event,
-                                errand_queue *queue)
+                                enum stage stage, errand_queue *queue)
 {
     if (!request->open)
         return;
-    bool opening = event->error != 0 && event->step_kind == ERRAND_STEP_OPEN; /* a page is still to be sent */
-    stage_passed(&request->times, opening ? STAGE_OPEN : STAGE_SEND, errand_queue_now(queue));
+    stage_passed(&request->times, stage, errand_queue_now(queue));
     request->bytes += event->bytes;
     if (event->error != 0) {
         metrics_error(record->metrics, event->step_kind);
@@ -127,12 +128,6 @@ static inline void record_chain(struct record *record, struct record_request *re
             request->failed = event->step_kind;
         }
     }
-}
-
-static inline void record_end(struct record *record, struct record_request *request)
-{
-    if (request->open)
-        record_end_now(record, request);
 }
 
 /* ------------------------------------------------------------------------------------------ of connections */

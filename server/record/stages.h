@@ -11,7 +11,8 @@ enum stage {
     STAGE_WAIT, /* from the complete head to a chain's submission */
     STAGE_OPEN, /* until the file is open, and looked at unless that is noted itself */
     STAGE_STAT,
-    STAGE_SEND, /* reading and sending, until all is out or has failed */
+    STAGE_DATA, /* of FTP: until the data connection is there */
+    STAGE_SEND, /* reading and sending, until all is out or has failed; of FTP's uploads: receiving, until it is kept */
     STAGES
 };
 
@@ -23,7 +24,7 @@ struct stage_times {
 /* "wait", "open" ... */
 static inline const char *stage_name(enum stage stage)
 {
-    return &"wait\0open\0stat\0send"[5 * stage];
+    return &"wait\0open\0stat\0data\0send"[5 * stage];
 }
 
 static inline void stage_begin(struct stage_times *times, int64_t now)

@@ -150,8 +150,10 @@ int builder_root(errand_chain *chain, int *dir_fd, const char *path, struct root
         return builder_stick(chain, -EINVAL);
     if (!is_root_handle(*dir_fd))
         return 0;
-    if (!(*root = root_find(chain->context->roots, *dir_fd)))
+    struct root **entry = root_find(chain->context->roots, *dir_fd);
+    if (!entry)
         return builder_stick(chain, -EBADF);
+    *root = *entry;
     if (!(*root)->resolve && *path == '/') { /* nothing to do with the root, and NO_XDEV does not hold it back */
         *root = NULL;
         *dir_fd = AT_FDCWD;

@@ -151,7 +151,7 @@ struct errand_chain {
 struct chain_context {
     struct buffer_pool *buffers;
     struct seen *seen; /* NULL: could not be had */
-    const struct roots *roots;
+    const struct slab *roots;
     int64_t now;
     uint32_t steps_limit;
     uint32_t in_call;        /* depth of call steps being run */
@@ -253,6 +253,9 @@ static inline size_t chain_ration(const errand_chain *chain, size_t length)
 
 /* Bytes were moved on a socket. */
 void chain_pay(errand_chain *chain, uint64_t bytes);
+
+/* From now on. Returns whether it stands waiting for its old rate. */
+bool chain_set_rate(errand_chain *chain, uint64_t rate);
 
 /* Of a step that moves bytes or entries: how many until now. */
 static inline uint64_t so_far(const struct step *step)

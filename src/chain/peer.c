@@ -14,13 +14,29 @@ static enum chain_next do_op(errand_chain *chain, enum op_kind kind)
     return CHAIN_DO;
 }
 
+/* Until when so many bytes, moved now, are paid for. More than a ration were begun with another rate: they are not held
+ * against it. */
+static int64_t paid_until(const errand_chain *chain, uint64_t bytes)
+{
+    int64_t now = chain->context->now;
+    if (chain->rate == 0)
+        return now;
+    __uint128_t time = (__uint128_t)chain_ration(chain, bytes) * (uint64_t)ERRAND_SECOND / chain->rate;
+    return time < (uint64_t)(HEAP_NEVER / 2 - now) ? now + (int64_t)time : HEAP_NEVER / 2;
+}
+
 void chain_pay(errand_chain *chain, uint64_t bytes)
 {
-    if (chain->rate == 0)
-        return;
-    int64_t from = chain->paid > chain->context->now ? chain->paid : chain->context->now;
-    __uint128_t time = (__uint128_t)bytes * (uint64_t)ERRAND_SECOND / chain->rate;
-    chain->paid = time < (uint64_t)(HEAP_NEVER / 2 - from) ? from + (int64_t)time : HEAP_NEVER / 2;
+    chain->paid = paid_until(chain, bytes);
+}
+
+bool chain_set_rate(errand_chain *chain, uint64_t rate)
+{
+    chain->rate = rate;
+    int64_t most = paid_until(chain, SIZE_MAX);
+    if (chain->paid > most)
+        chain->paid = most;
+    return chain->wake && chain->state == CHAIN_RUNNING && chain->steps[chain->current].kind != ERRAND_STEP_SLEEP;
 }
 
 enum chain_next send_next(errand_chain *chain, struct step *step)

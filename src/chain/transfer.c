@@ -252,6 +252,8 @@ static enum chain_next sendfile_piece(errand_chain *chain, struct step *step, st
 static bool takes_pipe(errand_chain *chain, const struct step *step, const struct step *file, uint64_t left)
 {
     uint64_t in_file = bytes_behind(file, (uint64_t)step->offset + step->file_sent);
+    if (chain->rate > 0 && chain->pipe) /* it came later */
+        chain_buffer_free(chain);
     if (left < PIPE_LEAST || in_file < PIPE_LEAST || in_file == BYTES_UNTOLD || chain->rate > 0 ||
         (file->facts & FILE_NO_PIPE) || (step->flags & STEP_FILTERED))
         return false;

@@ -26,7 +26,8 @@ static int check_options(struct errand_queue_options *o)
     bool good = default_and_check(&o->chains, 4096, 1u << 20) && default_and_check(&o->chain_steps, 12, 64) &&
                 default_and_check(&o->sources, 65536, 1u << 20) && default_and_check(&o->workers, 64, 1024) &&
                 default_and_check(&o->lane_workers, 16, 1024) && default_and_check(&o->receive_buffers, 128, 32768) &&
-                default_and_check(&o->receive_size, 4096, 1u << 20) && default_and_check(&o->messages, 1024, 1u << 20);
+                default_and_check(&o->receive_size, 4096, 1u << 20) &&
+                default_and_check(&o->messages, 1024, 1u << 20) && default_and_check(&o->roots, 64, ROOTS_MAX);
     if (o->transfer_memory == 0)
         o->transfer_memory = (uint64_t)64 << 20;
     if (o->close_grace_ns == 0)
@@ -55,6 +56,7 @@ static void free_tables(errand_queue *queue)
     queue_outer_close(queue);
     slab_close(&queue->chains);
     slab_close(&queue->sources);
+    slab_close(&queue->roots);
     heap_close(&queue->timers);
     buffer_trim(&queue->buffers);
     if (queue->context.seen)
@@ -75,6 +77,8 @@ static int make_tables(errand_queue *queue, const struct errand_queue_options *o
         result = slab_open(&queue->chains, o->chains, chain_size);
     if (result == 0)
         result = slab_open(&queue->sources, o->sources, sizeof(struct errand_source));
+    if (result == 0)
+        result = slab_open(&queue->roots, o->roots, sizeof(struct root *));
     /* Touched page by page as paths are noted; without it nothing is done as one segment. */
     void *seen = mmap(NULL, sizeof(struct seen), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     queue->context.seen = seen == MAP_FAILED ? NULL : seen;

@@ -51,8 +51,7 @@ struct errand_queue {
     struct pool *pool;
     struct chain_context context;
     struct buffer_pool buffers;
-    struct roots roots;
-    struct slab chains, sources;
+    struct slab chains, sources, roots;
     struct heap timers;
     struct list ready;    /* op.node of chains and sources with an event, in order */
     struct list again;    /* op.node of sources that go on when the caller waits again */

@@ -12,10 +12,7 @@ int errand_root_add(errand_queue *queue, int dir_fd, unsigned flags, int *out)
         return -EINVAL;
     if (!queue_is_ours(queue))
         return -EPERM;
-    unsigned index = 0;
-    while (index < ROOTS_LIMIT && queue->roots.entries[index])
-        index++;
-    if (index == ROOTS_LIMIT)
+    if (queue->roots.used == queue->roots.limit)
         return -EAGAIN;
     struct root *root = calloc(1, sizeof *root);
     if (!root)
@@ -28,9 +25,9 @@ int errand_root_add(errand_queue *queue, int dir_fd, unsigned flags, int *out)
         free(root);
         return result;
     }
-    queue->roots.entries[index] = root;
-    *out = ROOT_HANDLE(index, ++queue->roots.generations[index] & 0x3fff);
-    queue->roots.generations[index] &= 0x3fff;
+    struct root **entry = slab_take(&queue->roots);
+    *entry = root;
+    *out = root_handle(&queue->roots, entry);
     return 0;
 }
 
@@ -47,22 +44,20 @@ int errand_root_remove(errand_queue *queue, int handle)
         return -EINVAL;
     if (!queue_is_ours(queue))
         return -EPERM;
-    struct root *root = root_find(&queue->roots, handle);
-    if (!root)
+    struct root **entry = root_find(&queue->roots, handle);
+    if (!entry)
         return -EINVAL;
-    for (unsigned i = 0; i < ROOTS_LIMIT; i++)
-        if (queue->roots.entries[i] == root)
-            queue->roots.entries[i] = NULL;
-    unregister(queue, root);
+    unregister(queue, *entry);
+    slab_free(&queue->roots, entry);
     queue_close_roots(queue);
     return 0;
 }
 
 void queue_remove_roots(errand_queue *queue)
 {
-    for (unsigned i = 0; i < ROOTS_LIMIT; i++)
-        if (queue->roots.entries[i])
-            unregister(queue, queue->roots.entries[i]);
+    for (uint32_t i = 0; i < queue->roots.touched; i++)
+        if (slab_is_taken(&queue->roots, i))
+            unregister(queue, *(struct root **)slab_at(&queue->roots, i));
     queue_close_roots(queue);
 }
 

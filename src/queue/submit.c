@@ -129,6 +129,24 @@ int errand_resume(errand_queue *queue, errand_id id, int64_t result, uint64_t by
     return 0;
 }
 
+int errand_set_rate(errand_queue *queue, errand_id id, uint64_t bytes_per_second)
+{
+    if (!queue)
+        return -EINVAL;
+    if (!queue_is_ours(queue))
+        return -EPERM;
+    errand_chain *chain = slab_find(&queue->chains, id);
+    if (!chain || chain->state == CHAIN_DESCRIBED)
+        return -ENOENT;
+    if (chain_set_rate(chain, bytes_per_second)) {
+        chain->wake = 0;
+        chain->progressed = queue->context.now; /* as when its time has come */
+        queue_go_on_later(queue, chain);
+    }
+    queue_touch(queue);
+    return 0;
+}
+
 int errand_chain_progress(errand_queue *queue, errand_id id, struct errand_progress *progress)
 {
     if (!queue || !progress)

@@ -285,3 +285,34 @@ SCENE(rates_are_kept)
     CHECK(errand_queue_now(w->queue) - begun >= 50 * ERRAND_MILLISECOND);
     CHECK_INT(world_got(w, socket), 20000);
 }
+
+/* Faster: who waits goes on, within the new rate or without one. Slower: from then on. */
+SCENE(rates_are_changed)
+{
+    for (unsigned turn = 0; turn < 3; turn++) {
+        static const uint64_t rates[3][2] = {{100, 0}, {100, 400000}, {0, 400000}};
+        int socket = world_socket(w, 0, PEER_STAYS);
+        int64_t begun = errand_queue_now(w->queue);
+        errand_chain *chain = new_chain(w->queue);
+        errand_step_await(chain, NULL, NULL);
+        errand_step_send(chain, socket, world_pattern(0), 40000, 0);
+        struct errand_submit options = {
+            .size = sizeof options, .user_data = &w->tags[turn], .bytes_per_second = rates[turn][0]};
+        errand_id id;
+        REQUIRE_INT(errand_submit(chain, &options, &id), 0);
+        expect_nothing(w);
+        if (turn == 2)
+            CHECK_INT(errand_set_rate(w->queue, id, rates[turn][1]), 0);
+        CHECK_INT(errand_resume(w->queue, id, 0, 0), 0);
+        if (turn < 2) {
+            expect_nothing(w); /* the first piece is sent, and paid for with seconds */
+            CHECK_INT(errand_set_rate(w->queue, id, rates[turn][1]), 0);
+        }
+        EXPECT(w, .tag = turn, .bytes = 40000);
+        int64_t took = errand_queue_now(w->queue) - begun;
+        CHECK(took < 10 * ERRAND_SECOND); /* what the first piece alone would have cost */
+        CHECK(turn == 0 || took >= 30 * ERRAND_MILLISECOND);
+        CHECK_INT(world_got(w, socket), 40000);
+        CHECK_INT(errand_set_rate(w->queue, id, 1), -ENOENT);
+    }
+}

@@ -285,6 +285,38 @@ TEST_EACH_BACKEND(roots)
     close_queue(queue);
 }
 
+/* As many as were asked for; those that were removed, again; and no old handle means a new root. */
+TEST_EACH_BACKEND(many_roots)
+{
+    enum { MOST = 500 };
+    struct errand_queue_options options = {.size = sizeof options, .roots = MOST};
+    errand_queue *queue = open_queue(backend, &options);
+    int roots[MOST], old, another, directory = open_directory();
+    make_file("file", 10, 1);
+    for (unsigned i = 0; i < MOST; i++)
+        REQUIRE_INT(errand_root_add(queue, directory, 0, &roots[i]), 0);
+    CHECK_INT(errand_root_add(queue, directory, 0, &another), -EAGAIN);
+    for (unsigned i = 1; i < MOST; i += 2)
+        CHECK_INT(errand_root_remove(queue, roots[i]), 0);
+    for (unsigned i = 1; i < MOST; i += 2) {
+        old = roots[i];
+        REQUIRE_INT(errand_root_add(queue, directory, 0, &roots[i]), 0);
+        CHECK(roots[i] != old);
+        CHECK_INT(errand_root_remove(queue, old), -EINVAL);
+    }
+    CHECK_INT(errand_root_add(queue, directory, 0, &another), -EAGAIN);
+    for (unsigned i = 0; i < MOST; i++) {
+        errand_chain *chain = new_chain(queue);
+        errand_step_open(chain, roots[i], "file", O_RDONLY, 0);
+        submit(chain, NULL, 0);
+        CHECK_INT(next_event(queue).error, 0);
+    }
+    close(directory);
+    close_queue(queue);
+    CHECK_INT(errand_queue_open(&queue, &(struct errand_queue_options){.size = sizeof options, .roots = 65537}),
+              -EINVAL);
+}
+
 TEST_EACH_BACKEND(long_paths)
 {
     errand_queue *queue = open_queue(backend, NULL);

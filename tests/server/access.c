@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Lines of the access log, and that not one of them is lost without being counted. */
+/* Lines of the logs, and that not one of them is lost without being counted. */
+/* long file because: what a line is, and what becomes of it, is tried by the same entries. */
 #include "harness.h"
 #include "record/access.h"
 #include "record/sink.h"
@@ -153,6 +154,78 @@ TEST(nothing_breaks_a_line)
             texts_there += texts[i]->length > 0;
         check_shape(CONFIG_LOG_JSON, &entry, 14 + 4 * texts_there);
     }
+}
+
+static const struct access_entry fetched = {
+    .client = {[10] = 0xff, [11] = 0xff, [12] = 192, [13] = 0, [14] = 2, [15] = 7},
+    .method = TEXT("RETR"),
+    .target = TEXT("/pub/a file"),
+    .version = TEXT("FTP"),
+    .user = TEXT("anonymous"),
+    .agent = TEXT("me@example.org"),
+    .ftp = true,
+    .transfer = {.direction = 'o', .anonymous = true, .complete = true},
+    .status = 226,
+    .bytes = 1234,
+    .began_us = 971211330123456,
+    .times = {.began = 1000, .at = {[STAGE_OPEN] = 10000, [STAGE_DATA] = 20000, [STAGE_SEND] = 6400000000}},
+};
+
+TEST(xferlog)
+{
+    in_zone("EST7");
+    CHECK_STR(line_of(CONFIG_LOG_XFERLOG, &fetched),
+              "Tue Oct 10 13:55:36 2000 6 192.0.2.7 1234 /pub/a_file b _ o a me@example.org ftp 0 * c\n");
+    struct access_entry entry = {
+        .transfer = {.direction = 'i', .ascii = true}, .user = TEXT("a b"), .agent = TEXT("x")};
+    in_zone("UTC");
+    CHECK_STR(line_of(CONFIG_LOG_XFERLOG, &entry), "Thu Jan  1 00:00:00 1970 1 - 0 - a _ i r a_b ftp 0 * i\n");
+    CHECK(strstr(line_of(CONFIG_LOG_JSON, &fetched), ",\"open_us\":9,\"data_us\":10,\"send_us\":6399980}\n") != NULL);
+    entry.times = fetched.times;
+    CHECK(strstr(line_of(CONFIG_LOG_JSON, &entry), ",\"data_us\":10,\"receive_us\":6399980}\n") != NULL);
+}
+
+TEST(names_in_xferlog)
+{
+#define CASE(text, wanted)                                                                                             \
+    do {                                                                                                               \
+        struct access_entry entry = fetched;                                                                           \
+        entry.target = (struct access_text)TEXT(text);                                                                 \
+        harness_at("%s", wanted);                                                                                      \
+        CHECK(strstr(line_of(CONFIG_LOG_XFERLOG, &entry), " 1234 " wanted " b ") != NULL);                             \
+    } while (0)
+    CASE("a\xc3\xa9z", "a\xc3\xa9z");
+    CASE("a\xc3", "a_");
+    CASE("\xc0\xaf", "__");
+    CASE("\xc2\x9b[\xc2\xa0\xe2\x80\xa8", "_[__");
+    CASE("\t\r\n\x7f \0z", "______z");
+#undef CASE
+    char long_text[5000];
+    memset(long_text, 'x', sizeof long_text);
+    struct access_entry entry = fetched;
+    entry.target = entry.agent = (struct access_text){long_text, sizeof long_text};
+    CHECK(strlen(line_of(CONFIG_LOG_XFERLOG, &entry)) < ACCESS_LINE_MAX);
+}
+
+TEST(what_is_missing_in_xferlog)
+{
+    char line[ACCESS_LINE_MAX];
+    struct access_clock clock = {0};
+    in_zone("UTC");
+    *access_format_dropped(line, CONFIG_LOG_XFERLOG, 12, 951827696000000, &clock) = '\0';
+    CHECK_STR(line, "Tue Feb 29 12:34:56 2000 1 - 0 errand:_12_entries_dropped b _ o r - ftp 0 * i\n");
+}
+
+/* Requests are lines of the one log, commands of the other; JSON has both. */
+TEST(which_log_has_a_line)
+{
+    struct access_entry listed = fetched;
+    listed.transfer = (struct access_transfer){0};
+    static const bool wanted[3][3] = {{true, true, false}, {false, true, true}, {false, true, false}};
+    const struct access_entry *entries[3] = {&ordinary, &fetched, &listed};
+    for (unsigned i = 0; i < 3; i++)
+        for (unsigned format = 0; format < 3; format++)
+            CHECK_INT(access_has_line((enum config_log_format)format, entries[i]), wanted[i][format]);
 }
 
 TEST(what_is_cut_says_so)

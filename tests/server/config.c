@@ -103,6 +103,7 @@ TEST(the_server)
                                       "[Log]\n"
                                       "Access=/var/log/a b.log\n"
                                       "Format=json\n"
+                                      "Transfers=xferlog\n"
                                       "[Status]\n"
                                       "Listen=127.0.0.1:9");
     char path[600];
@@ -127,6 +128,8 @@ TEST(the_server)
     CHECK_INT(config->seccomp, CONFIG_UNSET);
     CHECK_STR(config->access_log, "/var/log/a b.log");
     CHECK_INT(config->access_log_format, CONFIG_LOG_JSON);
+    snprintf(path, sizeof path, "%s/xferlog", harness_directory());
+    CHECK_STR(config->transfer_log, path);
     config_free(config);
 }
 
@@ -253,8 +256,9 @@ TEST(written_and_read)
 {
     struct config *config = read_good(
         "[Server]\nListen=[::1]:80\nListen=unix:/s\nSocketMode=600\nProxyFrom=10.0.0.0/8\nBackend=uring\nThreads=2\n"
-        "User=a\nGroup=b\nCache=5%\nSeccomp=no\n[Limits]\nRate=3K\n[Log]\nAccess=x\nFormat=json\n[Status]\nListen=9\n"
-        "[Ftp]\nPassivePorts=5000-5999\nPassiveAddress=192.0.2.1\n"
+        "User=a\nGroup=b\nCache=5%\nSeccomp=no\n[Limits]\nRate=3K\n[Log]\nAccess=x\nFormat=json\nTransfers=y\n"
+        "[Status]\nListen=9\n[Ftp]\nUsers=users\nSessionsPerUser=3\nFailuresPerAddress=4\n"
+        "PassivePorts=5000-5999\nPassiveAddress=192.0.2.1\nGreeting=Be welcome.\n"
         "[Host]\nDirectory=/\nIndex=a b\nTryFiles=/x $path.y\nFallback=/z\nErrorPage=404 /f\nListing=yes\n"
         "[Path /a b/**]\nHeader=A: b ; c\nCacheControl=1d\nRedirect=301 /x\nUsers=u\nRealm=r\nAllowOrigin=*\n"
         "Type=a/b; c=d\nRate=4\nDeny=yes\n[Path *.c]\nWritable=no\n[Host a.b *.c]\nDirectory=/\n");
@@ -338,6 +342,9 @@ static const struct {
     {"[Limits]\nLeastRateTime=500ms\n", ":2: ", "want a time from 1000 ms to 1 h"},
     {"[Limits]\nRate=1KK\n", ":2: ", "want a number of bytes"},
     {"[Log]\nFormat=xml\n", ":2: ", "want combined or json"},
+    {"[Log]\nFormat=xferlog\n", ":2: ", "want combined or json"},
+    {"[Ftp]\nListen=unix:/run/ftp\n", ":2: ", "there is no FTP over sockets of files"},
+    {"[Ftp]\nGreeting=\"hello\"\n", ":2: ", "plain text"},
     {"[Host]\nListing=maybe\n", ":2: ", "want yes or no"},
     {"[Host]\nIndex=a/b\n", ":2: ", "want names without a slash"},
     {"[Host]\nTryFiles=x\n", ":2: ", "begin with a slash or with $path"},

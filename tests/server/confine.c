@@ -4,6 +4,7 @@
 #include "operation/confine.h"
 #include "operation/landlock.h"
 #include "support.h"
+#include "users.h"
 
 #include <arpa/inet.h>
 #include <liburing.h>
@@ -19,11 +20,12 @@
  */
 static const char *const folders[] = {"read", "write", "mixed", "log", "own", "out"};
 
-static const char text[] = "[Server]\nListen=unix:own/socket\n[Log]\nAccess=log/access\n"
+static const char text[] = "[Server]\nListen=unix:own/socket\n[Log]\nAccess=log/access\n[Ftp]\nListen=off\n"
                            "[Host]\nDirectory=read\n[Host write]\nDirectory=write\nWritable=yes\n"
                            "[Host mixed]\nDirectory=mixed\n[Path /d/**]\nWritable=yes\n";
 
 static struct config *config;
+static struct users *users;
 static struct sites sites;
 
 static const char *in(const char *folder, const char *name)
@@ -65,7 +67,7 @@ static void confine_to_files(void)
 {
     char why[256] = "";
     struct listener own = {.address = config->http.list[0]};
-    struct confine all = {config, &sites, &(struct listeners){&own, 1}};
+    struct confine all = {config, &sites, &(struct listeners){&own, 1}, users};
     int result = confine_files(&all, why, sizeof why);
     harness_note("%s", why);
     if (result == 0)
@@ -385,6 +387,27 @@ TEST_EACH_BACKEND(programs_ports_and_signals)
     close(listener);
     close(abstract);
     close_queue(queue);
+    finish();
+}
+
+/* Homes of users, by what they may do there. */
+TEST_EACH_BACKEND(homes)
+{
+    char why[512], *hash = "$2y$04$KBCwKxOzLha2MUDgW0PjXe/hE/UCO9qF89dOydoHjSwxcHev5LRn.", lines[1024];
+    prepare("[Server]\nListen=unix:own/socket\n[Host]\nDirectory=read\n");
+    snprintf(lines, sizeof lines, "anna:%s:write:rw\nben:%s:mixed\n", hash, hash);
+    write_file(path_of("users"), lines);
+    users = users_open(path_of("users"), why, sizeof why);
+    REQUIRE(users != NULL);
+    confine_to_files();
+    errand_queue *queue = open_queue(backend, NULL);
+    CHECK_INT(open_by_chain(queue, AT_FDCWD, in("write", "f"), O_RDWR), 0);
+    CHECK_INT(open_by_chain(queue, AT_FDCWD, in("write", "new"), O_CREAT | O_WRONLY), 0);
+    CHECK_INT(open_by_chain(queue, AT_FDCWD, in("mixed", "f"), O_RDONLY), 0);
+    CHECK_INT(open_by_chain(queue, AT_FDCWD, in("mixed", "f"), O_WRONLY), -EACCES);
+    CHECK_INT(open_by_chain(queue, AT_FDCWD, in("out", "f"), O_RDONLY), -EACCES);
+    close_queue(queue);
+    users_close(users);
     finish();
 }
 

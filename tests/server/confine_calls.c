@@ -3,6 +3,7 @@
 #include "operation/confine.h"
 #include "support.h"
 
+#include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -13,7 +14,7 @@
 
 static void *of_a_thread(void *argument)
 {
-    *(int *)argument = socket(AF_INET, SOCK_STREAM, 0) < 0 ? errno : 0;
+    *(int *)argument = socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? errno : 0;
     return NULL;
 }
 
@@ -68,32 +69,79 @@ static void check_files(errand_queue *queue)
     CHECK_INT(next_event(queue).error, 0);
 }
 
+static int socket_error(int family, int type)
+{
+    int fd = socket(family, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), error = errno;
+    return fd < 0 ? error : close(fd);
+}
+
+/* Data connections are waited for, and made if clients may ask for it; no other sockets. */
+static void check_sockets(errand_queue *queue, int listener, bool active)
+{
+    harness_at(active ? "active" : "passive");
+    CHECK_INT(socket_error(AF_UNIX, SOCK_STREAM), ENOSYS);
+    CHECK_INT(socket_error(AF_INET, SOCK_DGRAM), ENOSYS);
+    CHECK_INT(socket_error(AF_NETLINK, SOCK_RAW), ENOSYS);
+    CHECK_INT(socket_error(AF_INET6, SOCK_STREAM), 0);
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    int one = (int)REQUIRE_CALL(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    CHECK_INT(bind(one, (struct sockaddr *)&address, sizeof address), 0);
+    CHECK_INT(listen(one, 1), 0);
+    close(one);
+    socklen_t length = sizeof address;
+    REQUIRE_CALL(getsockname(listener, (struct sockaddr *)&address, &length));
+    one = (int)REQUIRE_CALL(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    int result = connect(one, (struct sockaddr *)&address, length);
+    CHECK_INT(result < 0 ? errno : 0, active ? EINPROGRESS : ENOSYS);
+    close(one);
+    if (active) {
+        errand_chain *chain = new_chain(queue);
+        errand_step_connect(chain, -1, &address, length);
+        submit(chain, NULL, 0);
+        CHECK_INT(next_event(queue).error, 0);
+    }
+}
+
 /* All in a child that ends by _exit(): what looks for leaks would not be allowed to. */
-static void with_few_calls(enum errand_backend backend)
+static void with_few_calls(enum errand_backend backend, const struct config_ftp *ftp)
 {
     uint16_t port;
     int listener = make_listener(&port), in_thread = 0;
     pthread_t thread;
     pid_t parent = getppid();
-    REQUIRE_INT(confine_calls(), 0);
+    REQUIRE_INT(confine_calls(ftp), 0);
     errand_queue *queue = open_queue(backend, NULL);
     check_files(queue);
     CHECK_INT(pthread_create(&thread, NULL, of_a_thread, &in_thread), 0);
     CHECK_INT(pthread_join(thread, NULL), 0);
     CHECK_INT(in_thread, ENOSYS);
-    check_what_is_gone(listener, parent);
+    if (ftp->listen.count > 0)
+        check_sockets(queue, listener, ftp->active);
+    else
+        check_what_is_gone(listener, parent);
     harness_at("the end");
     CHECK_INT(errand_queue_close(queue), 0);
 }
 
-TEST_EACH_BACKEND(few_calls_are_left)
+static void in_a_child(enum errand_backend backend, const struct config_ftp *ftp)
 {
     pid_t pid = (pid_t)REQUIRE_CALL(fork());
     if (pid == 0) {
-        with_few_calls(backend);
+        with_few_calls(backend, ftp);
         _exit(0);
     }
     int status;
     REQUIRE_CALL(waitpid(pid, &status, 0));
     CHECK_INT(status, 0);
+}
+
+TEST_EACH_BACKEND(few_calls_are_left)
+{
+    in_a_child(backend, &(struct config_ftp){.active = true});
+}
+
+TEST_EACH_BACKEND(sockets_of_ftp)
+{
+    in_a_child(backend, &(struct config_ftp){.listen.count = 1, .active = true});
+    in_a_child(backend, &(struct config_ftp){.listen.count = 1});
 }

@@ -66,6 +66,40 @@ TEST(prefixes)
     }
 }
 
+TEST(guesses)
+{
+    struct peers *peers = peers_open(0, 0);
+    REQUIRE(peers != NULL);
+    struct address one = address("192.0.2.1"), other = address("2001:db8::1"), near = address("2001:db8::2");
+    for (unsigned i = 0; i < 3; i++)
+        CHECK(peers_guess(peers, &one, 3, NOW));
+    CHECK(!peers_guess(peers, &one, 3, NOW));
+    CHECK(!peers_guess(peers, &one, 3, NOW + PEERS_FORGIVE_NS - 1));
+    CHECK(peers_guess(peers, &one, 3, NOW + PEERS_FORGIVE_NS));
+    CHECK(!peers_guess(peers, &one, 3, NOW + PEERS_FORGIVE_NS));
+    CHECK(peers_guess(peers, &other, 2, NOW) && peers_guess(peers, &near, 2, NOW)); /* one client's */
+    CHECK(!peers_guess(peers, &other, 2, NOW));
+    peers_guessed_right(peers, &near);
+    CHECK(peers_guess(peers, &other, 2, NOW));
+    CHECK(!peers_guess(peers, &other, 2, NOW));
+    CHECK_INT(peers_count(peers), 2);
+    /* Of who is forgiven nothing stays. */
+    struct address third = address("192.0.2.3");
+    CHECK(peers_guess(peers, &third, 1, NOW + 100 * PEERS_FORGIVE_NS));
+    for (uint32_t i = 0; i < 10000; i++) {
+        struct address many = numbered(i);
+        CHECK(peers_guess(peers, &many, 1, NOW + (200 + i) * PEERS_FORGIVE_NS));
+    }
+    CHECK(peers_count(peers) < 200);
+    /* Of a flood of addresses some are forgotten. */
+    for (uint32_t i = 0; i < 100000; i++) {
+        struct address many = numbered(i);
+        CHECK(peers_guess(peers, &many, 1, NOW + 100000 * PEERS_FORGIVE_NS));
+    }
+    CHECK(peers_count(peers) <= 70000);
+    peers_close(peers);
+}
+
 TEST(connections_are_counted)
 {
     struct peers *peers = peers_open(3, 0);

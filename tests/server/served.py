@@ -5,6 +5,7 @@ A test is a function of a backend's name, marked @test; run() runs those whose n
 each backend, and reports as tests/run wants it. Nothing here waits for luck: what has to happen is polled for, within
 a limit.
 """
+import ctypes
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -22,6 +24,7 @@ BACKENDS = [name for name in ('uring', 'threads') if name in os.environ.get('TES
 CONFINED = ['--seccomp', 'yes'] if os.environ.get('TEST_SECCOMP') == 'yes' else []
 NO_FTP = ['--ftp', 'off']  # its default port is one, and tests run beside each other
 SLOW = int(os.environ.get('TEST_TIMEOUT_SCALE') or 1) * 2
+CANARY = b'the canary outside\n'
 
 tests = []
 directories = []
@@ -215,6 +218,29 @@ def read_all(client):
         if not data:
             return answer
         answer += data
+
+
+class Swapping:
+    """A thread that makes a path now this, now that, in one step: RENAME_EXCHANGE."""
+
+    def __init__(self, path, other):
+        self.paths, self.over, self.times = (path.encode(), other.encode()), False, 0
+        self.thread = threading.Thread(target=self.swap)
+        self.thread.start()
+
+    def swap(self):
+        exchange = ctypes.CDLL(None).renameat2
+        while not self.over and exchange(-100, self.paths[0], -100, self.paths[1], 2) == 0:
+            self.times += 1
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self.over = True
+        self.thread.join()
+        if kind is None:
+            assert self.times > 1000, self.times
 
 
 def run(script):

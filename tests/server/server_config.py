@@ -225,6 +225,22 @@ def command_line_wins(backend):
 
 
 @test
+def hosts_by_the_thousand(backend):
+    root = site()
+    hosts = [f'[Host h{number}.example]\nDirectory=d{number}\n' for number in range(1023)]
+    for number in range(1023):
+        write(os.path.join(root, f'd{number}', 'a.txt'), f'{number}\n'.encode())
+    text = f'[Server]\nListen=127.0.0.1:0\nBackend={backend}\nThreads=2\n[Host]\nDirectory=www\n' + ''.join(hosts)
+    with Started('-c', configured(root, text)) as server:
+        address = ('127.0.0.1', int(server.addresses[0][1]))
+        for number in (0, 63, 64, 65, 500, 1022):
+            with socket.create_connection(address, 8 * SLOW) as client:
+                client.sendall(f'GET /a.txt HTTP/1.0\r\nHost: h{number}.example\r\n\r\n'.encode())
+                same(read_all(client).split(b'\r\n\r\n', 1)[1], f'{number}\n'.encode())
+        same(fetch(socket.AF_INET, address), b'hello\n')
+
+
+@test
 def waits_as_configured(backend):
     root = site()
     file = configured(root, f'[Server]\nListen=127.0.0.1:0\nBackend={backend}\n[Limits]\nHeadTimeout=500ms\n'

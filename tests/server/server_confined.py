@@ -12,8 +12,9 @@ import socket
 import subprocess
 import sys
 
+from ftp import FtpServer
 from recorded import Recorded, read
-from served import SLOW, Server, directory, eventually, put, read_all, run, same, test, write
+from served import ERRAND, SLOW, Server, content, directory, eventually, put, read_all, run, same, test, write
 
 BOTH = ('--landlock', 'yes', '--seccomp', 'yes')
 
@@ -155,6 +156,36 @@ def everything_still_works(backend):
         check_writing(server)
         check_records(server, log)
     assert not os.path.exists(os.path.join(root, 'socket')), 'its socket is to be removed at the end'
+
+
+@test
+def ftp_still_works(backend):
+    """Data connections both ways, and users who come only when nothing can be opened any more but their homes."""
+    root = a_site()
+    write(os.path.join(root, 'home', 'mine'), b'mine')
+    done = subprocess.run([ERRAND, 'passwd', os.path.join(root, 'users'), 'ben', '--home', 'home'], input=b'word\n',
+                          check=True)
+    same(done.returncode, 0)
+    write(os.path.join(root, 'users'), b'\n'.join(line for line in content(root, 'users').split(b'\n')
+                                                  if not line.startswith(b'anna')))
+    write(os.path.join(root, 'errand.conf'), b'[Ftp]\nUsers=users\n[Host]\nDirectory=www\n')
+    with FtpServer(os.path.join(root, 'www'), backend, '-c', os.path.join(root, 'errand.conf'), *BOTH) as server:
+        with server.control() as anybody, server.control(login=False) as ben:
+            ben.command('USER ben', 331)
+            ben.command('PASS wrong', 530)
+            ben.command('USER ben', 331)
+            ben.command('PASS word', 230)
+            for control, name, data in ((anybody, 'a.txt', b'hello\n' * 100), (ben, 'mine', b'mine')):
+                control.command('TYPE I', 200)
+                same(control.fetch(f'RETR {name}'), data)
+                with socket.create_server(('127.0.0.1', 0)) as listener:
+                    port = listener.getsockname()[1]
+                    control.command(f'EPRT |1|127.0.0.1|{port}|', 200)
+                    control.command(f'RETR {name}', 150)
+                    with listener.accept()[0] as client:
+                        same(read_all(client), data)
+                    control.expect(226)
+                control.quit()
 
 
 @test

@@ -39,6 +39,7 @@ def command_line(backend):
             (['serve', '-p'], 2, 'argument'),
             (['serve', '-b', 'nowhere'], 2, "-b 'nowhere'"), (['serve', '--http', '1.2.3.4'], 2, 'ADDR:PORT'),
             (['serve', '--ftp', '127.0.0.1'], 2, 'ADDR:PORT'), (['serve', '--http', 'off'], 2, 'nothing'),
+            (['serve', '--ftp', 'unix:/tmp/x'], 2, 'no FTP over'),
             (['serve', '--threads', '0'], 2, '1 to 256'), (['serve', '--threads', '-1'], 2, '1 to 256'),
             (['serve', '--threads', '99999999999999999999'], 2, '1 to 256'), (['serve', '--backend', 'x'], 2, 'uring'),
             (['serve', 'a', 'b'], 2, 'one directory'), (['serve', '/nonexistent'], 1, 'no such directory'),

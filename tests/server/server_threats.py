@@ -3,41 +3,15 @@
 """What has hurt other servers: paths that change underfoot, files that are cut while they are sent, clients that leave
 in the middle of everything, ranges without end. TEST_LONG=1 does as many as tests/PROOFS.md says.
 """
-import ctypes
 import os
 import random
 import re
 import socket
 import sys
-import threading
 
-from served import Server, content, directory, eventually, put, read_all, run, same, test, write
+from served import CANARY, Server, Swapping, content, directory, eventually, put, read_all, run, same, test, write
 
 LONG = bool(os.environ.get('TEST_LONG'))
-CANARY = b'the canary outside\n'
-
-
-class Swapping:
-    """A thread that makes a path now this, now that, in one step: RENAME_EXCHANGE."""
-
-    def __init__(self, path, other):
-        self.paths, self.over, self.times = (path.encode(), other.encode()), False, 0
-        self.thread = threading.Thread(target=self.swap)
-        self.thread.start()
-
-    def swap(self):
-        exchange = ctypes.CDLL(None).renameat2
-        while not self.over and exchange(-100, self.paths[0], -100, self.paths[1], 2) == 0:
-            self.times += 1
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        self.over = True
-        self.thread.join()
-        if kind is None:
-            assert self.times > 1000, self.times
 
 
 @test

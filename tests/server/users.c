@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* Of "secret", as cheap as these hashes can be. */
 #define BCRYPT "$2y$04$KBCwKxOzLha2MUDgW0PjXe/hE/UCO9qF89dOydoHjSwxcHev5LRn."
@@ -70,7 +71,11 @@ TEST(refused)
         {"anna\n", ":1: want NAME:HASH"},
         {":" BCRYPT "\n", ":1: want NAME:HASH"},
         {"anna:$2y$04$abcdefghijklmnopqrstuu\n", ":1: the hash is not whole"},
-        {"anna:" BCRYPT ":more\n", ":1: the hash is not whole"},
+        {"anna:" BCRYPT "more\n", ":1: the hash is not whole"},
+        {"anna:" BCRYPT ":home:rx\n", ":1: want options rw, ro"},
+        {"anna:" BCRYPT ":home:rate=fast\n", ":1: want options rw, ro"},
+        {"anna:" BCRYPT ":home:rw,sessions=\n", ":1: want options rw, ro"},
+        {"anna:" BCRYPT ":home:rw:ro\n", ":1: want options rw, ro"},
         {"anna:" BCRYPT "\nben:" BCRYPT "\nanna:" SHA512 "\n", ":3: the name stands in line 1, too"},
         {"", "nobody is in it"},
     };
@@ -81,18 +86,88 @@ TEST(refused)
         if (!CHECK(strstr(why, rows[i].words) != NULL))
             harness_note("%s", why);
     }
-    char *text = malloc(3000);
-    memset(text, 'n', 2999);
-    text[2999] = '\0';
+    enum { LONG = 6000 };
+    char *text = malloc(LONG);
+    memset(text, 'n', LONG - 1);
+    text[LONG - 1] = '\0';
     CHECK(users_open(write_file(text), why, sizeof why) == NULL);
     CHECK(strstr(why, "the line is too long") != NULL);
-    snprintf(text, 3000, "%.300s:%s", text + 2000, BCRYPT);
+    snprintf(text, LONG, "%.300s:%s", text + 2000, BCRYPT);
     CHECK(users_open(write_file(text), why, sizeof why) == NULL);
     CHECK(strstr(why, "the name is too long") != NULL);
     free(text);
     CHECK(users_open("/nonexistent/users", why, sizeof why) == NULL);
     CHECK(strstr(why, "cannot read /nonexistent/users: No such file") != NULL);
     CHECK(users_open("/", why, sizeof why) == NULL);
+}
+
+TEST(homes_and_options)
+{
+    char why[512], expected[600];
+    struct users *users = open_users("carla:" BCRYPT ":/tmp:rw,rate=64K,sessions=3\n"
+                                     "anna:" SHA512 ":home/a b\n"
+                                     "ben:" YESCRYPT "\n"
+                                     "dora:" BCRYPT "::ro\n");
+    CHECK_INT(users_count(users), 4);
+    for (unsigned i = 0; i < 4; i++) {
+        const struct user *user = users_at(users, i);
+        CHECK_INT(user->number, i);
+        CHECK(users_find(users, user->name) == user);
+        CHECK(users_check(users, user->name, "secret"));
+    }
+    CHECK(users_find(users, "eve") == NULL);
+    const struct user *anna = users_find(users, "anna"), *carla = users_find(users, "carla");
+    snprintf(expected, sizeof expected, "%s/home/a b", harness_directory());
+    CHECK_STR(anna->home, expected);
+    CHECK(!anna->writable && anna->rate == 0 && anna->sessions == 0);
+    CHECK_STR(carla->home, "/tmp");
+    CHECK(carla->writable && carla->rate == 64 << 10 && carla->sessions == 3);
+    CHECK(users_find(users, "ben")->home == NULL && users_find(users, "dora")->home == NULL);
+    CHECK(!users_check_homes(users, "FILE", why, sizeof why));
+    snprintf(expected, sizeof expected, "FILE:2: the home %s: No such file or directory; make it", anna->home);
+    CHECK(strncmp(why, expected, strlen(expected)) == 0);
+    users_close(users);
+    users = open_users("ben:" YESCRYPT "::rw\n");
+    CHECK(!users_check_homes(users, "FILE", why, sizeof why));
+    CHECK(strncmp(why, "FILE:1: ben has no home; want NAME:HASH:HOME", 44) == 0);
+    users_close(users);
+    users = open_users("ben:" YESCRYPT ":users\n");
+    CHECK(!users_check_homes(users, "FILE", why, sizeof why));
+    CHECK(strstr(why, "not a directory") != NULL);
+    users_close(users);
+    users = open_users("ben:" YESCRYPT ":.\n");
+    CHECK(users_check_homes(users, "FILE", why, sizeof why));
+    users_close(users);
+}
+
+static int64_t time_of(const struct users *users, const char *name)
+{
+    struct timespec before, after;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &before);
+    CHECK(!users_check(users, name, "wrong"));
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &after);
+    return (after.tv_sec - before.tv_sec) * ERRAND_SECOND + after.tv_nsec - before.tv_nsec;
+}
+
+/* Who is not there costs what others cost, of each kind of hash: some names one, some the other. */
+TEST(unknown_names_take_as_long)
+{
+    static const char slow[] = "$6$rounds=400000$k2XAnEHBqQ1Ct2aM$Kusx4Stg"
+                               "TAJKgtQ8A1Ud4OEtpvLZ/2wzq/Tix/qeeqdrvuTHgR6KFuCyOP4TNp5lvuV.tmBxpDTp10bqrWJyv1";
+    char text[512], name[8];
+    snprintf(text, sizeof text, "slow:%s\nfast:" SHA512 "\n", slow);
+    struct users *users = open_users(text);
+    int64_t slow_time = time_of(users, "slow");
+    unsigned slow_ones = 0;
+    CHECK(time_of(users, "fast") < slow_time / 4);
+    for (unsigned i = 0; i < 16; i++) {
+        snprintf(name, sizeof name, "n%u", i);
+        bool is_slow = time_of(users, name) > slow_time / 4;
+        slow_ones += is_slow;
+        CHECK_INT(time_of(users, name) > slow_time / 4, is_slow); /* the same each time */
+    }
+    CHECK(slow_ones > 0 && slow_ones < 16);
+    users_close(users);
 }
 
 static void *check_often(void *users)
