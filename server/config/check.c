@@ -83,7 +83,8 @@ bool config_check_files(const struct config *config, char *why, size_t why_size)
         if (!is_directory(config->hosts[i].directory, why, why_size) ||
             !users_are_good(&config->hosts[i], why, why_size))
             return false;
-    if (!homes_are_good(config->ftp.users, why, why_size))
+    if (!homes_are_good(config->ftp.users, why, why_size) ||
+        (config->ftp.local_home != NULL && !is_directory(config->ftp.local_home, why, why_size)))
         return false;
     return log_is_good(config->access_log, "access", why, why_size) &&
            log_is_good(config->transfer_log, "transfer", why, why_size);
