@@ -253,6 +253,7 @@ def random_sessions(backend):
         write(os.path.join(root, 'last.txt'), b'last')
         with server.control() as control:
             same(control.fetch('RETR /last.txt'), b'last')
+        assert not server.said(), 'it complained'
     if SECONDS:
         print(f'# seed {SEED}: {sum(played)} sessions')
 
