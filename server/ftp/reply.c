@@ -22,6 +22,7 @@ static void output_ended(const struct errand_event *event)
     struct ftp_session *session = event->user_data;
     struct ftp_output *output = &session->output;
     output->chain = 0;
+    record_output(&session->base.endpoint->worker->record, event->bytes);
     free(output->sending);
     output->sending = NULL;
     if (event->error == 0 && output->again)
@@ -137,7 +138,7 @@ void ftp_reply_path(struct ftp_session *session, int code, const char *path, con
     ftp_record_reply(session, code);
     int length = snprintf(start, sizeof start, "%03d \"", code % 1000);
     ftp_output_add(session, start, (size_t)length);
-    ftp_output_add(session, out, ftp_line_encode(out, path, true));
+    ftp_output_add(session, out, ftp_line_encode(out, path, FTP_LINE_QUOTED));
     ftp_output_add(session, "\" ", 2);
     ftp_output_add(session, text, strlen(text));
     ftp_output_add(session, "\r\n", 2);

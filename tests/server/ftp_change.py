@@ -5,6 +5,7 @@ import hashlib
 import os
 import random
 import socket
+import struct
 import sys
 
 from ftp import FtpServer
@@ -242,11 +243,28 @@ def hashing_ends_with_the_client(backend):
 
 
 @test
+def reset_while_commands_wait(backend):
+    """So many that no more are read, and the first to be obeyed finds the connection gone."""
+    root, server = writable(backend)
+    with open(os.path.join(root, 'sparse'), 'wb') as file:
+        file.truncate(1 << 26)
+    with server:
+        control = server.control()
+        control.socket.sendall(b'HASH sparse\r\n' + b'EPSV\r\n' * 4000)
+        control.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        control.stream.close()
+        control.socket.close()
+        with server.control() as control:
+            control.command('HASH sparse', 213)  # takes as long
+            control.command('EPSV', 229)
+
+
+@test
 def pipelined(backend):
     root, server = writable(backend)
     with server, server.control() as control:
-        control.socket.sendall(b'MKD p\r\nRNFR old\r\nRNTO p/q\r\nSITE CHMOD 600 p/q\r\nHASH p/q\r\nDELE p/q\r\nRMD p\r\n'
-                               b'DELE p/q\r\nRNTO x\r\n')
+        control.socket.sendall(b'MKD p\r\nRNFR old\r\nRNTO p/q\r\nSITE CHMOD 600 p/q\r\nHASH p/q\r\nDELE p/q\r\n'
+                               b'RMD p\r\nDELE p/q\r\nRNTO x\r\n')
         for code in (257, 350, 250, 200, 213, 250, 250, 550, 503):
             control.expect(code)
         same(everything(root), ['d', 'd/in'])

@@ -87,6 +87,25 @@ def the_old_one_until_it_is_whole(backend):
 
 
 @test
+def the_web_server_sees_it(backend):
+    """Also what its cache had kept."""
+    _, server = writable(backend, threads=1)
+    with server, server.control() as control:
+        for number in range(20):
+            control.store('STOR page', b'%d' % number)
+            for _ in range(2):
+                same(server.get('/page').body, b'%d' % number)
+        control.store('APPE page', b' more')
+        same(server.get('/page').body, b'19 more')
+        control.command('RNFR page', 350)
+        control.command('RNTO d/page', 250)
+        same(server.get('/page').status, 404)
+        same(server.get('/d/page').body, b'19 more')
+        control.command('DELE d/page', 250)
+        same(server.get('/d/page').status, 404)
+
+
+@test
 def unique(backend):
     root, server = writable(backend)
     with server, server.control() as control:
