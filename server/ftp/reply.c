@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_MOST = 1024, IAC = 255 };
+enum { LINE_MOST = 1024 };
 
 /* ------------------------------------------------------------------------------------------ sending */
 
@@ -77,7 +77,7 @@ void ftp_output_free(struct ftp_output *output)
 
 /* ------------------------------------------------------------------------------------------ gathering */
 
-static void append(struct ftp_session *session, const char *bytes, size_t length)
+void ftp_output_add(struct ftp_session *session, const char *bytes, size_t length)
 {
     struct ftp_output *output = &session->output;
     if (output->room - output->length < length) {
@@ -92,17 +92,6 @@ static void append(struct ftp_session *session, const char *bytes, size_t length
     }
     memcpy(output->bytes + output->length, bytes, length);
     output->length += (uint32_t)length;
-}
-
-void ftp_output_add(struct ftp_session *session, const char *bytes, size_t length)
-{
-    for (const char *iac; (iac = memchr(bytes, IAC, length)) != NULL; bytes = iac + 1) {
-        size_t before = (size_t)(iac + 1 - bytes);
-        append(session, bytes, before);
-        append(session, iac, 1);
-        length -= before;
-    }
-    append(session, bytes, length);
 }
 
 /* RFC 959, 4.2: the code and "-" before the first line, the code and " " before the last; between them each line begins
