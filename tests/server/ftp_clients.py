@@ -235,15 +235,11 @@ def said(name):
     return name.replace(b'\r', b'\r\0').replace(b'\n', b'\0').replace(b'\xff', b'\xff\xff')
 
 
-def heard(name):
-    return name.replace(b'\r\0', b'\r').replace(b'\0', b'\n')
-
-
 def copy(control, path, to):
     """What is at the path, by MLSD and RETR, to another directory of the server, by MKD and STOR."""
     for line in control.fetch(b'MLSD ' + said(path)).split(b'\r\n')[:-1]:
         facts, name = line.split(b' ', 1)
-        name = heard(name)
+        name = name.replace(b'\0', b'\n')
         if b'type=dir;' in facts:
             control.command(b'MKD ' + said(to + b'/' + name), 257)
             copy(control, path + b'/' + name, to + b'/' + name)
