@@ -121,26 +121,27 @@ void ftp_reply(struct ftp_session *session, int code, const char *format, ...)
     }
 }
 
-void ftp_reply_path(struct ftp_session *session, int code, const char *path, const char *text)
+static void put_path(struct ftp_session *session, int code, const char *before, const char *path, const char *after)
 {
     char out[2 * PATH_MAX], start[8];
     ftp_record_reply(session, code);
-    int length = snprintf(start, sizeof start, "%03d \"", code % 1000);
+    int length = snprintf(start, sizeof start, "%03d ", code % 1000);
     ftp_output_add(session, start, (size_t)length);
-    ftp_output_add(session, out, ftp_line_encode(out, path, FTP_LINE_QUOTED));
-    ftp_output_add(session, "\" ", 2);
+    ftp_output_add(session, before, strlen(before));
+    ftp_output_add(session, out, ftp_line_encode(out, path, *after == '"' ? FTP_LINE_QUOTED : FTP_LINE_REPLY));
+    ftp_output_add(session, after, strlen(after));
+}
+
+void ftp_reply_path(struct ftp_session *session, int code, const char *path, const char *text)
+{
+    put_path(session, code, "\"", path, "\" ");
     ftp_output_add(session, text, strlen(text));
     ftp_output_add(session, "\r\n", 2);
 }
 
 void ftp_reply_name(struct ftp_session *session, int code, const char *text, const char *path)
 {
-    char out[2 * PATH_MAX], start[8];
-    int length = snprintf(start, sizeof start, "%03d ", code % 1000);
-    ftp_output_add(session, start, (size_t)length);
-    ftp_output_add(session, text, strlen(text));
-    ftp_output_add(session, out, ftp_line_encode(out, path, false));
-    ftp_output_add(session, "\r\n", 2);
+    put_path(session, code, text, path, "\r\n");
 }
 
 void ftp_reply_error(struct ftp_session *session, int error)

@@ -141,6 +141,31 @@ def uploads_and_changes(backend):
 
 
 @test
+def users_with_a_password(backend):
+    """Their names are told, their passwords never; and that they are nobody anonymous."""
+    place = directory()
+    config, log, transfers = (os.path.join(place, name) for name in ('errand.conf', 'log', 'xferlog'))
+    write(os.path.join(place, 'home', 'mine'), b'mine')
+    # "secret", as cheap as it can be
+    write(os.path.join(place, 'users'), b'anna:$2y$04$KBCwKxOzLha2MUDgW0PjXe/hE/UCO9qF89dOydoHjSwxcHev5LRn.:home\n')
+    write(config, f'[Log]\nFormat=json\nAccess={log}\nTransfers={transfers}\n[Ftp]\nUsers=users\n[Host]\n'.encode())
+    with FtpServer(site(), backend, '-c', config, threads=1) as server, server.control(login=False) as control:
+        control.command('USER anna', 331)
+        control.command('PASS wrong-one', 530)
+        control.command('USER anna', 331)
+        control.command('PASS secret', 230)
+        control.command('TYPE I', 200)
+        same(control.fetch('RETR mine'), b'mine')
+        control.quit()
+    lines = [json.loads(line) for line in read(log).splitlines()]
+    same([(line['method'], line['user'], line['status']) for line in lines],
+         [('PASS', 'anna', 530), ('PASS', 'anna', 230), ('RETR', 'anna', 226)])
+    assert b'wrong-one' not in read(log) and b'secret' not in read(log) and lines[0]['total_us'] > 900e3, lines[0]
+    same(xferlog(read(transfers).decode().removesuffix('\n')),
+         ('127.0.0.1', '4', '/mine', 'b', 'o', 'r', 'anna', 'c'))
+
+
+@test
 def no_line_can_be_forged(backend):
     """Names of users and of files, with all that could end a line or begin a terminal's command."""
     root = site()
