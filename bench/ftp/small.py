@@ -39,15 +39,14 @@ def measure(bench, key, text, names, wanted, *more):
     table = Table(bench, key, f"{text}, {SESSIONS} sessions at a time", names)
     table.fill(bench.rounds(3), lambda name, _, number: once(bench, name, number, *more))
     table.show(COLUMNS, ERRAND[0], YIELD)
-    bench.say()
+    bench.say("  in a CPU second:")
     for own in ERRAND:
         for peer in OTHERS:
-            pairs, text = table.pairs(own, peer, YIELD), f"{key}: {own} has {{}} times the sessions of {peer} in a CPU " \
-                "second"
+            pairs, said = table.pairs(own, peer, YIELD), f"{key}: {own} has {{}} times the sessions of {peer}"
             if peer in wanted:
-                table.target(text, pairs, wanted[peer])
+                table.target(said, pairs, wanted[peer])
             elif pairs:
-                bench.say(f"          {text.format(pairs)}")
+                bench.say(f"          {said.format(pairs)}")
 
 
 def sessions(bench):

@@ -10,12 +10,12 @@
  * that fits nothing is an empty list: it names no file that could be missing.
  */
 #include "command.h"
+#include "homes.h"
 #include "line.h"
 #include "match.h"
 #include "path.h"
 #include "row.h"
 #include "session.h"
-#include "shared.h"
 #include "task.h"
 
 #include <dirent.h>
@@ -161,8 +161,7 @@ static int send_piece(errand_chain *chain, void *context)
 {
     struct ftp_task *task = context;
     struct list *list = task->more;
-    const struct config_limits *limits = &task->session->base.endpoint->worker->server->config->limits;
-    list->paid = connection_paid(&task->session->base, list->paid, list->length, limits->rate);
+    list->paid = connection_paid(&task->session->base, list->paid, list->length, ftp_rate(task->session));
     int step = list->length > 0 ? errand_step_send(chain, task->session->data.fd, list->bytes, list->length, 0) : 0;
     return step < 0 ? step : 0;
 }
@@ -314,7 +313,8 @@ static void ended(struct ftp_task *task, const struct errand_event *event)
     else if (event->error == -ENOENT && tries && may_be_pattern(list))
         append = append_pattern;
     if (append == NULL) {
-        finish(task, event);
+        bool late = event->error == 0 && !list->over; /* ABOR, when a chain had ended and the next was to follow */
+        finish(task, late ? &(struct errand_event){.error = -ECANCELED} : event);
         return;
     }
     int error = ftp_task_next(task);

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """What clients of FTP change besides content: names, directories, times, modes; and the hashes that they ask for."""
 import hashlib
+import json
 import os
 import random
 import socket
@@ -224,6 +225,18 @@ def hashes(backend):
         same(control.command('HASH old', 213).split()[2].decode(), hashlib.md5(b'old').hexdigest())
         control.command('REIN', 220)
         same(control.command('OPTS HASH', 200), b'SHA-256')
+
+
+@test
+def written_down(backend):
+    log = os.path.join(directory(), 'log')
+    with FtpServer(site(), backend, '--writable', '--access-log', log, '--log-format', 'json') as server:
+        with server.control() as control:
+            for command, code in (('MFMT 20200101000000 old', 213), ('HASH old', 213), ('SITE CHMOD 600 old', 200),
+                                  ('SITE CHMOD 600 none', 550), ('RNFR old', 350), ('RNTO new', 250), ('RNTO x', 503)):
+                control.command(command, code)
+    lines = [json.loads(line) for line in content(log).splitlines()]
+    same([line['status'] for line in lines[1:]], [213, 213, 200, 550, 350, 250, 503])
 
 
 @test
