@@ -417,6 +417,7 @@ int server_run(const struct config *config)
     char why[512];
     if (!listeners_take_given(&given, why, sizeof why)) {
         fprintf(stderr, "errand: %s\n", why);
+        listeners_free(&given);
         return 1;
     }
     int code = run(config, &given, 0, -1);

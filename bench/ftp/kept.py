@@ -13,6 +13,7 @@ CASES, CASES_FULL = (10, 1000, 5000), (10, 100, 1000, 5000)
 MEMORY_MOST, GROWTH_MOST = 4096, 1.3
 LEAST = 1000  # of fewer sessions memory says little: it comes in pages
 COST, BYTES = "us_each", "bytes_each"
+COLUMNS = [("us of CPU each", COST, 1), ("RETR/s", "per_s", 1), ("p99 ms", "us_p99", 1e-3)]
 
 
 def once(bench, name, sessions):
@@ -24,7 +25,7 @@ def once(bench, name, sessions):
     client = trial.hold(files, "--sessions", sessions, "--warm", "--rate", RATE, "--seconds", bench.seconds(3.0))
     time.sleep(1)  # whatever a server gives back when it is quiet
     after = common.memory(trial.server.pid)
-    result = trial.go_on(client)
+    result = trial.go_on(client, late=True)
     trial.end()
     whole = {what: after[what] - before[what] for what in after}
     return {**result, "before": before, "after": after, COST: result["server_cpu_s"] * 1e6 / result["finished"],
@@ -37,7 +38,7 @@ def measure(bench):
                    "bytes a second in all, in one session after the other", ALL, cases)
     growth.fill(bench.rounds(3), lambda name, case, _: once(bench, name, case))
     for case in cases:
-        growth.show([("us of CPU each", COST, 1), ("p99 ms", "us_p99", 1e-3)], ERRAND[0], COST, case)
+        growth.show(COLUMNS, ERRAND[0], COST, case)
         bench.say()
     for name in growth.names:
         show_growth(growth, name, cases[0], cases[-1])

@@ -29,9 +29,9 @@ class Trial:
     def load(self, files, *more):
         return [self.bench.program("ftp-load"), f"127.0.0.1:{daemons.PORT}", "--paths", files.paths, *map(str, more)]
 
-    def judge(self, result):
-        """What went wrong is not fast, whatever it cost."""
-        if not result or result["unanswered"] and not result["refused"] or any(
+    def judge(self, result, late=False):
+        """What went wrong is not fast, whatever it cost; with a rate some may be late."""
+        if not result or result["unanswered"] and not (result["refused"] or late) or any(
                 result[what] for what in ("wrong_code", "wrong_length", "wrong_body", "closed")):
             sys.exit(f"bench-ftp: wrong answers of {self.name}: {result}\n"
                      f"{common.read(f'{self.bench.work}/errors')[-1000:]}")
@@ -60,12 +60,12 @@ class Trial:
                      f"{common.read(f'{self.bench.work}/errors')[-1000:]}")
         return client
 
-    def go_on(self, client):
+    def go_on(self, client, late=False):
         """The report of what hold() returned, and the server's CPU time until then: sessions end only after it."""
         before = self.spent()
         client.stdin.write("\n")
         client.stdin.flush()
-        result = self.judge(json.loads(client.stdout.readline() or "{}"))
+        result = self.judge(json.loads(client.stdout.readline() or "{}"), late)
         result["server_cpu_s"] = self.spent() - before
         client.communicate()
         self.bench.children.remove(client)

@@ -241,7 +241,7 @@ static bool begin_look(struct look *look)
     return true;
 }
 
-/* Begins as many looks as may be under way. What no chain is to be had for stays unknown: it is told of all the same. */
+/* Begins as many looks as may be under way. What no chain is to be had for stays unknown; it is listed all the same. */
 static void look_on(struct entries *entries)
 {
     bool all = entries->paused || entries->listed;
