@@ -69,11 +69,12 @@ size_t ftp_line_encode(char *out, const char *name, enum ftp_line_form form)
 {
     char *at = out;
     for (; *name; name++) {
-        *at++ = (char)(*name == '\n' ? '\0' : *name);
-        if (*name == '\r' && form != FTP_LINE_DATA)
+        unsigned char byte = (unsigned char)*name;
+        *at++ = (char)(byte == '\n' ? '\0' : byte);
+        if (byte == '\r' && form != FTP_LINE_DATA)
             *at++ = '\0';
-        else if (*name == '"' && form == FTP_LINE_QUOTED) /* Telnet's IAC: see ftp_output_add() */
-            *at++ = '"';
+        else if ((byte == IAC && form != FTP_LINE_DATA) || (byte == '"' && form == FTP_LINE_QUOTED))
+            *at++ = (char)byte;
     }
     return (size_t)(at - out);
 }
