@@ -69,12 +69,11 @@ size_t ftp_line_encode(char *out, const char *name, enum ftp_line_form form)
 {
     char *at = out;
     for (; *name; name++) {
-        unsigned char byte = (unsigned char)*name;
-        *at++ = (char)(byte == '\n' ? '\0' : byte);
-        if (byte == '\r' && form != FTP_LINE_DATA)
+        *at++ = (char)(*name == '\n' ? '\0' : *name);
+        if (*name == '\r' && form != FTP_LINE_DATA)
             *at++ = '\0';
-        else if ((byte == IAC && form != FTP_LINE_DATA) || (byte == '"' && form == FTP_LINE_QUOTED))
-            *at++ = (char)byte;
+        else if ((*name == '"' && form == FTP_LINE_QUOTED) || ((unsigned char)*name == IAC && form != FTP_LINE_DATA))
+            *at++ = *name;
     }
     return (size_t)(at - out);
 }
