@@ -485,21 +485,5 @@ def logins_take_no_longer(backend):
             known.nothing_more()
 
 
-@test
-def stopped(backend):
-    """Who waits is told; who fetches gets all of it, and is told then."""
-    with FtpServer(site(), backend) as server:
-        with server.control() as idle, server.control(login=False) as new, server.control() as fetches:
-            with fetches.passive() as data:
-                fetches.command('RETR large', 150)
-                server.process.terminate()
-                for control in (idle, new):
-                    control.expect(421)
-                    same(control.ended(), True)
-                same(len(everything(data)), 32 << 20)
-            fetches.expect_all(226, 421)
-            same(fetches.ended(), True)
-
-
 if __name__ == '__main__':
     sys.exit(run(__file__))
