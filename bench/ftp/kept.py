@@ -13,7 +13,8 @@ CASES, CASES_FULL = (10, 1000, 5000), (10, 100, 1000, 5000)
 MEMORY_MOST, GROWTH_MOST = 4096, 1.3
 LEAST = 1000  # of fewer sessions memory says little: it comes in pages
 COST, BYTES = "us_each", "bytes_each"
-COLUMNS = [("us of CPU each", COST, 1), ("RETR/s", "per_s", 1), ("p99 ms", "us_p99", 1e-3)]
+COLUMNS = [("us of CPU each", COST, 1), ("RETR/s", "per_s", 1), ("p99 ms", "us_p99", 1e-3),
+           ("turned away", "turned_away", 1)]
 
 
 def once(bench, name, sessions):

@@ -25,6 +25,8 @@
  *     --patience S     when the time is over, what is under way may take so long (default 60): all that was begun is
  *                      counted, so that what the server spent and what was done belong together
  *
+ * With --wait, sessions that are closed before they were greeted come again, "turned_away" counts them.
+ *
  * SIGTERM ends it at once, with a report. The report is one line of JSON on standard output; what is not complete then
  * counts as "unanswered" and, with --rate, among the times as long as it has waited. "refused": the server knows no
  * such command.
@@ -215,13 +217,13 @@ static void report(void)
     const struct histogram *times = &load.times;
     printf("{\"finished\": %u, \"unanswered\": %u, \"sessions\": %u, \"sessions_done\": %u, \"transfers\": %llu, "
            "\"seconds\": %.4f, \"per_s\": %.1f, \"body_bytes\": %llu, \"wrong_code\": %llu, \"wrong_length\": %llu, "
-           "\"wrong_body\": %llu, \"closed\": %llu, \"refused\": %d, \"us_p50\": %.1f, \"us_p90\": %.1f, "
-           "\"us_p99\": %.1f, \"us_max\": %.1f, \"own_cpu_s\": %.3f}\n",
+           "\"wrong_body\": %llu, \"closed\": %llu, \"turned_away\": %llu, \"refused\": %d, "
+           "\"us_p50\": %.1f, \"us_p90\": %.1f, \"us_p99\": %.1f, \"us_max\": %.1f, \"own_cpu_s\": %.3f}\n",
            finished, unanswered, options.sessions, done, (unsigned long long)load.transfers, seconds,
            finished / seconds, (unsigned long long)load.bytes, (unsigned long long)load.wrong_code,
            (unsigned long long)load.wrong_length, (unsigned long long)load.wrong_body, (unsigned long long)load.closed,
-           load.refused, histogram_us(times, 0.5), histogram_us(times, 0.9), histogram_us(times, 0.99),
-           (double)times->max_ns / 1000,
+           (unsigned long long)load.turned_away, load.refused, histogram_us(times, 0.5), histogram_us(times, 0.9),
+           histogram_us(times, 0.99), (double)times->max_ns / 1000,
            (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6);
     fflush(stdout);

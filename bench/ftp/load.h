@@ -53,7 +53,7 @@ struct load {
     int poll;
     struct session *sessions;
     struct histogram times;
-    uint64_t transfers, bytes, wrong_code, wrong_length, wrong_body, closed;
+    uint64_t transfers, bytes, wrong_code, wrong_length, wrong_body, closed, turned_away;
     uint32_t begun;   /* of the sessions: so many were opened for the first time */
     uint32_t entered; /* and so many had logged in */
     uint32_t busy;    /* sessions, or transfers of kept ones, that have not come to their end */

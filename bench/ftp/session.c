@@ -248,6 +248,19 @@ static void take_lines(struct session *session)
     }
 }
 
+/* While all are to be had, who was closed without a word comes again. */
+static bool comes_again(struct session *session)
+{
+    if (!load.warming || session->state != GREETING || load.turned_away == options.sessions) {
+        return false;
+    }
+    load.turned_away++;
+    load.busy--;
+    close(session->fd);
+    open_session(session, now_ns());
+    return true;
+}
+
 void take_control_event(struct session *session)
 {
     if (session->fd < 0) {
@@ -259,7 +272,7 @@ void take_control_event(struct session *session)
         take_lines(session);
     } else if (got == 0 && session->state == CLOSING) {
         closed(session);
-    } else if (got == 0 || errno != EAGAIN) {
+    } else if ((got == 0 || errno != EAGAIN) && !comes_again(session)) {
         give_up(session, &load.closed, got == 0 ? "closed" : strerror(errno));
     }
 }

@@ -72,8 +72,8 @@ size_t ftp_line_encode(char *out, const char *name, enum ftp_line_form form)
         *at++ = (char)(*name == '\n' ? '\0' : *name);
         if (*name == '\r' && form != FTP_LINE_DATA)
             *at++ = '\0';
-        else if (*name == '"' && form == FTP_LINE_QUOTED) /* Telnet's IAC: see ftp_output_add() */
-            *at++ = '"';
+        else if ((*name == '"' && form == FTP_LINE_QUOTED) || ((unsigned char)*name == IAC && form != FTP_LINE_DATA))
+            *at++ = *name;
     }
     return (size_t)(at - out);
 }

@@ -109,13 +109,15 @@ static void keep(struct ftp_task *task)
 
 /* ------------------------------------------------------------------------------------------ the first chain */
 
-/* If ABOR came after the end of the stream, it is too late: what all of came is kept. */
 static void came(struct ftp_task *task, const struct errand_event *event)
 {
+    struct errand_event end = *event;
     if (event->fd >= 0)
         store_of(task)->temporary.fd = event->fd;
-    if (event->error != 0 || task->replied)
-        ftp_task_end_transfer(task, event);
+    if (task->aborted) /* perhaps when all had come, but was not kept */
+        end.error = -ECANCELED;
+    if (end.error != 0 || task->replied)
+        ftp_task_end_transfer(task, &end);
     else
         keep(task);
 }

@@ -4,30 +4,13 @@
 import hashlib
 import json
 import os
-import random
 import socket
-import struct
 import sys
 
 from ftp import FtpServer
 from mounted import everything
 from served import content, directory, run, same, test, write
-
-BYTES = random.Random(6).randbytes(1 << 20)
-
-
-def site():
-    root = directory()
-    write(os.path.join(root, 'old'), b'old')
-    write(os.path.join(root, 'd', 'in'), b'below')
-    return root
-
-
-def writable(backend, config=''):
-    root = site()
-    file = os.path.join(directory(), 'errand.conf')
-    write(file, f'[Host]\nDirectory={root}\nWritable=yes\n{config}'.encode())
-    return root, FtpServer(root, backend, '-c', file)
+from stored import BYTES, configured, reset, site, writable
 
 
 def refused(control, *commands):
@@ -120,8 +103,8 @@ def renamed(backend):
 @test
 def rules(backend):
     """A directory with a part of which something else is said stays where it is, and none comes where that would be."""
-    root, server = writable(backend, '[Path /d/keep/**]\nWritable=no\n[Path /e/deep/**]\nDeny=yes\n'
-                                     '[Path /shown/**]\nHidden=yes\n')
+    root, server = configured(backend, 'Writable=yes\n[Path /d/keep/**]\nWritable=no\n[Path /e/deep/**]\nDeny=yes\n'
+                                       '[Path /shown/**]\nHidden=yes\n')
     for name in ('d/keep/x', 'f/y', 'e/deep/z', 'shown/.x', 'g/.y'):
         write(os.path.join(root, name), b'x')
     before = everything(root)
@@ -264,9 +247,8 @@ def reset_while_commands_wait(backend):
     with server:
         control = server.control()
         control.socket.sendall(b'HASH sparse\r\n' + b'EPSV\r\n' * 4000)
-        control.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
         control.stream.close()
-        control.socket.close()
+        reset(control.socket)
         with server.control() as control:
             control.command('HASH sparse', 213)  # takes as long
             control.command('EPSV', 229)

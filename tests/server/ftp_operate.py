@@ -301,19 +301,21 @@ def nobody_notices(backend):
 
 @test
 def descriptors_suffice_for_transfers(backend):
-    """`ulimit -n 256` lets 100 sessions in; half of them can have a data connection and a file each, at once."""
+    """`ulimit -n 256` lets 164 clients in; one with a data connection and a file counts for three."""
     root, place = site(big=64 * MEBIBYTE), directory()
     config = os.path.join(place, 'errand.conf')
     write(config, b'[Limits]\nRate=64K\n[Host]\n')  # so that they last, and take no pipes besides
     with FtpServer(os.path.join(root, 'www'), backend, '-c', config, files=256, threads=1) as server:
-        controls = [server.control() for _ in range(100)]
+        controls = [server.control() for _ in range(64)]
         streams = [control.passive() for control in controls[:50]]
         for control in controls[:50]:
             control.command('RETR big', 150)
         for data in streams:
             same(taken(data, 10), 10)
+        controls.append(server.control())  # who meets the limit comes in; the next does not
         with socket.create_connection(('127.0.0.1', server.ftp), 0.3) as late:
             same(is_greeted(late), False)
+            controls.pop().quit()
             controls.pop().quit()
             late.settimeout(20 * SLOW)
             same(is_greeted(late), True)
