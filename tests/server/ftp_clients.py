@@ -14,8 +14,8 @@ import urllib.parse
 from ftp import FtpServer
 from served import SLOW, content, directory, eventually, run, same, test, write
 
-NAMES = ['plain.txt', 'with space', '  two  spaces', 'quote"single\'back', 'grüße 日本', 'semi;colon', 'per%cent', 'ha#sh',
-         'a+b&c=d', 'star*', 'que?stion', 'br[ack]et', '-dash', '$HOME', 'tab\tname', '~tilde', 'n' * 200]
+NAMES = ['plain.txt', 'with space', '  two  spaces', 'quote"single\'back', 'grüße 日本', 'semi;colon', 'per%cent',
+         'ha#sh', 'a+b&c=d', 'star*', 'que?stion', 'br[ack]et', '-dash', '$HOME', 'tab\tname', '~tilde', 'n' * 200]
 SIZES = [0, 1, 4096, 65536, 65537, 1 << 20, (3 << 20) + 7]
 
 

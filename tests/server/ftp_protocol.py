@@ -299,7 +299,7 @@ def bytes_of_names(backend):
         for name, said in names.items():
             control.command(b'CWD /' + said, 250)
             shown = said.replace(b'"', b'""')
-            assert control.command('PWD', 257).startswith(b'"/' + shown + b'" '), name
+            same(control.command('PWD', 257)[:len(shown) + 4], b'"/' + shown + b'" ')
             file = said[:200]
             same(control.fetch(b'RETR in ' + file), b'content of ' + name)
             same(control.command(b'SIZE /' + said + b'/in ' + file, 213), b'%d' % (11 + len(name)))
@@ -483,22 +483,6 @@ def logins_take_no_longer(backend):
             quiet.expect(421)
             same(quiet.ended(), True)
             known.nothing_more()
-
-
-@test
-def stopped(backend):
-    """Who waits is told; who fetches gets all of it, and is told then."""
-    with FtpServer(site(), backend) as server:
-        with server.control() as idle, server.control(login=False) as new, server.control() as fetches:
-            with fetches.passive() as data:
-                fetches.command('RETR large', 150)
-                server.process.terminate()
-                for control in (idle, new):
-                    control.expect(421)
-                    same(control.ended(), True)
-                same(len(everything(data)), 32 << 20)
-            fetches.expect_all(226, 421)
-            same(fetches.ended(), True)
 
 
 if __name__ == '__main__':
