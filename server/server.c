@@ -183,11 +183,10 @@ static unsigned raise_descriptor_limit(void)
     return limit.rlim_cur > 1u << 20 ? 1u << 20 : (unsigned)limit.rlim_cur;
 }
 
-/* Connections, so that a quarter of the descriptors stays for the files they ask for, and some for the queues; where
- * sessions of FTP have data connections besides, a half. */
-static unsigned connection_limit(unsigned descriptors, unsigned threads, bool ftp)
+/* Connections, so that a quarter of the descriptors stays for the files they ask for, and some for the queues. */
+static unsigned connection_limit(unsigned descriptors, unsigned threads)
 {
-    unsigned kept = descriptors / (ftp ? 2 : 4) + 16 + 12 * threads;
+    unsigned kept = descriptors / 4 + 16 + 12 * threads;
     unsigned most = 1048576 - WORKER_OWN; /* chains of a queue */
     unsigned limit = descriptors > kept + 8 ? descriptors - kept : 8;
     return limit < most ? limit : most;
@@ -385,7 +384,7 @@ static int run(const struct config *config, const struct listeners *running, pid
                             .lock = PTHREAD_MUTEX_INITIALIZER,
                             .started = PTHREAD_COND_INITIALIZER};
     server.count = server_threads(config);
-    server.limit = connection_limit(raise_descriptor_limit(), server.count, config->ftp.listen.count > 0);
+    server.limit = connection_limit(raise_descriptor_limit(), server.count);
     if (config->limits.connections != 0 && config->limits.connections < server.limit)
         server.limit = config->limits.connections;
     block_signals();
@@ -417,6 +416,7 @@ int server_run(const struct config *config)
     char why[512];
     if (!listeners_take_given(&given, why, sizeof why)) {
         fprintf(stderr, "errand: %s\n", why);
+        listeners_free(&given);
         return 1;
     }
     int code = run(config, &given, 0, -1);

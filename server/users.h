@@ -16,14 +16,14 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { USERS_NAME_SPACE = 256, USERS_PASSWORD_SPACE = 512, USERS_SESSIONS_MAX = 1000000 };
+enum { USERS_NAME_SPACE = 256, USERS_PASSWORD_SPACE = 512, USERS_SESSIONS_MAX = 1000000, USERS_LOCAL = -1 };
 
 struct users;
 
 struct user {
     const char *name, *hash;
     const char *home; /* begins where we are, or at "/"; NULL: none was given */
-    unsigned number;  /* from 0 on */
+    unsigned number;  /* from 0 on; USERS_LOCAL: he is one of this system, and in no file */
     unsigned line;
     bool writable;
     uint64_t rate;     /* bytes a second of all his transfers; 0: without limit */

@@ -382,11 +382,13 @@ static int open_protocols(struct worker *worker)
     return worker->http == NULL || worker->ftp == NULL ? -ENOMEM : 0;
 }
 
-/* All hosts', and the homes of users who are logged in. */
+/* All hosts', and the homes of users who are logged in; one of this system has one for each session. */
 static uint32_t roots_of(const struct server *server)
 {
     uint32_t most = ROOTS_MAX - server->sites.count;
     uint32_t homes = server->accounts.users != NULL ? users_count(server->accounts.users) : 0;
+    if (server->accounts.local >= 0)
+        homes += 1 + server->limit;
     return server->sites.count + (homes < most ? homes : most);
 }
 

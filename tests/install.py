@@ -169,7 +169,7 @@ def command(installed):
 def units(installed):
     """The units are where they were asked for, and start the program that was installed."""
     folder = os.path.join(installed.stage, UNITS.lstrip('/'))
-    assert sorted(os.listdir(folder)) == ['errand.service', 'errand.socket'], os.listdir(folder)
+    assert sorted(os.listdir(folder)) == ['errand-ftp.socket', 'errand.service', 'errand.socket'], os.listdir(folder)
     with open(os.path.join(folder, 'errand.service'), encoding='utf-8') as file:
         assert '\nExecStart=/usr/bin/errand serve -c /etc/errand.conf\n' in file.read()
 

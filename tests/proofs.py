@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""tests/PROOFS.md says which test shows what: each that it names is one."""
+"""tests/PROOFS.md says which test shows what: each that it names is one, and each command of FTP has its row."""
 import ast
 import collections
 import glob
@@ -53,14 +53,31 @@ def problems(text, tests):
             yield f'there is no test `{name}`'
 
 
+def commands_without_proof(text, source):
+    """Those of the server's table, and the rows of the table of proofs, that have no other half."""
+    there = set(re.findall(r'^    \{"([A-Z]+)", ', source, flags=re.M))
+    rows = re.findall(r'^\| ([A-Z, ]+) \| `', text.partition('## Commands of FTP')[2], flags=re.M)
+    shown = {name for row in rows for name in row.split(', ')}
+    for name in sorted(there - shown):
+        yield f'what shows the command {name}?'
+    for name in sorted(shown - there):
+        yield f'there is no command {name}'
+
+
 def main():
     tests, text = all_tests(), read(PROOFS)
     wanted = sys.argv[1:]
     failed = False
+    source = read('server/ftp/command.c')
     for name, found in (('names', list(problems(text, tests))),
+                        ('commands', list(commands_without_proof(text, source))),
                         ('selftest', [] if list(problems('`server_http/nothing_like_it` `nowhere`', tests)) ==
                          ['there is no test `server_http/nothing_like_it`', 'there is no test `nowhere`']
-                         else ['a name that is no test was taken for one'])):
+                         else ['a name that is no test was taken for one']),
+                        ('commands_selftest', [] if list(commands_without_proof(
+                            '## Commands of FTP\n| FROG, PASS | `x` |\n', '    {"PASS", 0},\n    {"USER", 0},\n')) ==
+                         ['what shows the command USER?', 'there is no command FROG']
+                         else ['a command was overlooked'])):
         if wanted and not any(part in f'proofs/{name}' for part in wanted):
             continue
         failed = failed or bool(found)

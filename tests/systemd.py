@@ -32,14 +32,15 @@ def analyze(*arguments):
 
 
 def units(folder, old='', new=''):
-    """Both units as they would be installed, of the program that was built; perhaps with a change. Their paths."""
+    """The units as they would be installed, of the program that was built; perhaps with a change. Their paths."""
     service = read(BUILD, 'systemd', 'errand.service')
     assert '@' not in re.sub(r'@[a-z-]+', '', service), 'something was not filled in'
     service = re.sub(r'/\S*/bin/errand', os.path.abspath(os.path.join(BUILD, 'cli', 'errand')), service)
     assert old in service, old
-    paths = [os.path.join(folder, 'errand.service'), os.path.join(folder, 'errand.socket')]
+    sockets = ['errand.socket', 'errand-ftp.socket']
+    paths = [os.path.join(folder, name) for name in ['errand.service', *sockets]]
     for path, text in zip(paths, (service.replace(old, new) if old else service,
-                                  read(SOURCE, 'systemd', 'errand.socket'))):
+                                  *(read(SOURCE, 'systemd', name) for name in sockets))):
         with open(path, 'w', encoding='utf-8') as file:
             file.write(text)
     return paths
@@ -58,7 +59,7 @@ def verified(folder):
 def hardly_exposed(folder):
     """systemd-analyze security thinks well of it, and would not of less."""
     def exposed(*change):
-        service, _ = units(folder, *change)
+        service, *_ = units(folder, *change)
         return analyze('security', '--offline=yes', '--no-pager', f'--threshold={EXPOSED_MOST}', service)
     code, said = exposed()
     assert code == 0, said.splitlines()[-1:]
@@ -88,7 +89,20 @@ def filter_suffices(_):
     assert not missing, missing
 
 
-CHECKS = [verified, hardly_exposed, filter_suffices]
+def names_of_sockets(_):
+    """A socket unit names its descriptors as the server knows them: another name would be a web server's."""
+    kinds = re.search(r'listener_kinds\[LISTENER_KINDS\] = \{(.*?)\}',
+                      read(SOURCE, 'server', 'operation', 'listeners.c'))[1].replace('"', '').split(', ')
+    found = {}
+    for name in ('errand.socket', 'errand-ftp.socket'):
+        text = read(SOURCE, 'systemd', name)
+        found[name] = re.findall(r'^FileDescriptorName=(\w+)$', text, flags=re.M)
+        service = re.findall(r'^Service=(\S+)$', text, flags=re.M) or [name.replace('.socket', '.service')]
+        assert service == ['errand.service'], (name, service)
+    assert found == {'errand.socket': ['http'], 'errand-ftp.socket': ['ftp']} and {'http', 'ftp'} < set(kinds), found
+
+
+CHECKS = [verified, hardly_exposed, filter_suffices, names_of_sockets]
 
 
 def main():

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What a configuration names in the filesystem: is it there? */
 #include "config.h"
+#include "operation/pam.h"
 #include "users.h"
 
 #include <errno.h>
@@ -45,6 +46,14 @@ static bool homes_are_good(const char *file, char *why, size_t why_size)
     return good;
 }
 
+static bool local_home_is_good(const char *path, char *why, size_t why_size)
+{
+    if (path == NULL || pam_is_there())
+        return path == NULL || is_directory(path, why, why_size);
+    snprintf(why, why_size, "LocalHome= wants PAM, and this program was built without it; leave it out");
+    return false;
+}
+
 static int access_error(const char *path, int mode)
 {
     return faccessat(AT_FDCWD, path, mode, AT_EACCESS) == 0 ? 0 : errno;
@@ -83,7 +92,7 @@ bool config_check_files(const struct config *config, char *why, size_t why_size)
         if (!is_directory(config->hosts[i].directory, why, why_size) ||
             !users_are_good(&config->hosts[i], why, why_size))
             return false;
-    if (!homes_are_good(config->ftp.users, why, why_size))
+    if (!homes_are_good(config->ftp.users, why, why_size) || !local_home_is_good(config->ftp.local_home, why, why_size))
         return false;
     return log_is_good(config->access_log, "access", why, why_size) &&
            log_is_good(config->transfer_log, "transfer", why, why_size);

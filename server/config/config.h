@@ -98,6 +98,8 @@ struct config_ftp {
     struct config_addresses listen;       /* default 127.0.0.1:2121 */
     bool anonymous;                       /* default yes */
     const char *users;                    /* a file of names, hashes of passwords and homes: users.h; NULL: none */
+    const char *local_home;               /* users of this system log in, whose homes are beneath it; NULL: none */
+    bool local_writable;                  /* in their homes */
     uint32_t sessions_per_user;           /* of these, each; 0: without limit */
     uint32_t failures_per_address;        /* wrong passwords, of which one is forgiven each 30 s; default 20; 0: any */
     uint32_t passive_first, passive_last; /* ports of passive data connections; 0: any */

@@ -58,6 +58,8 @@ const struct config_key config_keys[] = {
     {CONFIG_FTP, "Listen", config_parse_listen_ip, FTP(listen), LIST(config_addresses), 0, 0, "where to listen"},
     {CONFIG_FTP, "Anonymous", config_parse_bool, FTP(anonymous), 0, 0, 0, "anybody without a password"},
     {CONFIG_FTP, "Users", config_parse_path, FTP(users), 0, 0, 0, "a file of names, hashes of passwords and homes"},
+    {CONFIG_FTP, "LocalHome", config_parse_path, FTP(local_home), 0, 0, 0, "where homes of this system's users are"},
+    {CONFIG_FTP, "LocalWritable", config_parse_bool, FTP(local_writable), 0, 0, 0, "for these users"},
     {CONFIG_FTP, "SessionsPerUser", config_parse_number, FTP(sessions_per_user), 0, 0, CONNECTIONS_MAX,
      "of each of these"},
     {CONFIG_FTP, "FailuresPerAddress", config_parse_number, FTP(failures_per_address), 0, 0, 1 << 20,

@@ -118,16 +118,21 @@ void entries_next(struct entries *entries)
 
 /* ------------------------------------------------------------------------------------------- room */
 
-static bool make_room(struct entries *entries, size_t length)
+static bool make_room_for_entry(struct entries *entries)
 {
-    if (entries->count == entries->room) {
-        size_t room = entries->room < BATCH_ENTRIES ? 2 * entries->room + 32 : entries->room + 512;
-        struct entry *list = reallocarray(entries->list, room, sizeof *list);
-        if (list == NULL)
-            return false;
-        entries->list = list;
-        entries->room = room;
-    }
+    if (entries->count < entries->room)
+        return true;
+    size_t room = entries->room < BATCH_ENTRIES ? 2 * entries->room + 32 : entries->room + 512;
+    struct entry *list = reallocarray(entries->list, room, sizeof *list);
+    if (list == NULL)
+        return false;
+    entries->list = list;
+    entries->room = room;
+    return true;
+}
+
+static bool make_room_for_text(struct entries *entries, size_t length)
+{
     if (entries->names_room - entries->names_length < length) {
         size_t room = entries->names_room < BATCH_NAMES / 2 ? 2 * entries->names_room : entries->names_room + 16384;
         room += length + 512;
@@ -155,7 +160,7 @@ static uint32_t put_text(struct entries *entries, const char *text, size_t lengt
 static void take_target(struct entries *entries, struct entry *entry, const char *target, int64_t length)
 {
     if (length > 0 && length < TARGET_MOST && entries->names_length + (size_t)length < BATCH_TEXTS &&
-        make_room(entries, (size_t)length + 1))
+        make_room_for_text(entries, (size_t)length + 1))
         entry->target = put_text(entries, target, (size_t)length);
 }
 
@@ -236,7 +241,7 @@ static bool begin_look(struct look *look)
     return true;
 }
 
-/* Begins as many looks as may be under way. What no chain is to be had for stays unknown: it is told of all the same. */
+/* Begins as many looks as may be under way. What no chain is to be had for stays unknown; it is listed all the same. */
 static void look_on(struct entries *entries)
 {
     bool all = entries->paused || entries->listed;
@@ -266,7 +271,7 @@ static int on_entry(errand_chain *chain, const struct errand_entry *what, void *
     if (!entries->options.shows(entries->options.user, what))
         return entries->paused ? ERRAND_PAUSE : 0;
     size_t length = strlen(what->name);
-    if (!make_room(entries, length + 1))
+    if (!make_room_for_entry(entries) || !make_room_for_text(entries, length + 1))
         return -ENOMEM;
     entries->dir = (int)errand_chain_result(chain, 0);
     entries->list[entries->count++] =

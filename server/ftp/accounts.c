@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* Reads what Users= names: see accounts.h. */
 #include "accounts.h"
+#include "operation/pam.h"
 #include "peers.h"
 #include "users.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 /* As large as uploads may be in the default host. */
 static void make_homes(struct ftp_accounts *accounts, const struct config_host *like)
@@ -20,6 +25,21 @@ static void make_homes(struct ftp_accounts *accounts, const struct config_host *
     }
 }
 
+/* Both while every right is there yet. */
+static bool open_local(struct ftp_accounts *accounts, const char *directory, char *why, size_t why_size)
+{
+    accounts->local = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (accounts->local < 0) {
+        snprintf(why, why_size, "cannot serve the homes in %s (LocalHome=): %s", directory, strerror(errno));
+        return false;
+    }
+    accounts->pam = pam_is_there() ? pam_open() : -ENOSYS;
+    if (accounts->pam < 0)
+        snprintf(why, why_size, "cannot ask PAM (LocalHome=): %s",
+                 pam_is_there() ? strerror(-accounts->pam) : "this program was built without it");
+    return accounts->pam >= 0;
+}
+
 static bool open_all(struct ftp_accounts *accounts, const struct config *config, char *why, size_t why_size)
 {
     accounts->guesses = peers_open(0, 0);
@@ -29,6 +49,8 @@ static bool open_all(struct ftp_accounts *accounts, const struct config *config,
             return false;
         accounts->list = calloc(users_count(accounts->users), sizeof *accounts->list);
     }
+    if (config->ftp.local_home != NULL && !open_local(accounts, config->ftp.local_home, why, why_size))
+        return false;
     if (accounts->guesses != NULL && (accounts->users == NULL || accounts->list != NULL))
         return true;
     snprintf(why, why_size, "out of memory");
@@ -37,7 +59,7 @@ static bool open_all(struct ftp_accounts *accounts, const struct config *config,
 
 bool ftp_accounts_open(struct ftp_accounts *accounts, const struct config *config, char *why, size_t why_size)
 {
-    *accounts = (struct ftp_accounts){0};
+    *accounts = (struct ftp_accounts){.pam = -1, .local = -1};
     if (config->ftp.listen.count == 0)
         return true;
     make_homes(accounts, &config->hosts[0]);
@@ -52,5 +74,9 @@ void ftp_accounts_close(struct ftp_accounts *accounts)
     users_close(accounts->users);
     peers_close(accounts->guesses);
     free(accounts->list);
-    *accounts = (struct ftp_accounts){0};
+    if (accounts->pam >= 0)
+        close(accounts->pam);
+    if (accounts->local >= 0)
+        close(accounts->local);
+    *accounts = (struct ftp_accounts){.pam = -1, .local = -1};
 }

@@ -22,6 +22,8 @@ struct ftp_account {
 struct ftp_accounts {
     struct users *users;      /* NULL: there are anonymous ones only */
     struct ftp_account *list; /* by a user's number */
+    int pam;                  /* where users of this system are asked for: operation/pam.h; -1: nowhere */
+    int local;                /* the directory of their homes; -1: none */
     struct peers *guesses;    /* addresses that wrong passwords came from */
     struct config_host hosts[2];
     struct site homes[2]; /* of who may not write in his; of who may */

@@ -4,6 +4,7 @@
 #include "data.h"
 #include "ports.h"
 #include "session.h"
+#include "shared.h"
 #include "task.h"
 
 #include <arpa/inet.h>
@@ -17,13 +18,21 @@
 
 enum { LEAST_PORT = 1024 }; /* RFC 2577, 3: below are services that somebody might be made to talk to */
 
+/* It is there, or no more. With the file that goes through it, it takes the place of two clients. */
+static void count(struct ftp_session *session, int change)
+{
+    server_count_connection(session->base.endpoint->worker->server, 2 * change);
+}
+
 void ftp_data_close(struct ftp_session *session)
 {
     struct ftp_data *data = &session->data;
     if (data->port != NULL)
         ftp_ports_leave(session);
-    if (data->mode != FTP_DATA_NONE && data->fd >= 0) /* a session that was never opened has zeros here */
+    if (data->mode != FTP_DATA_NONE && data->fd >= 0) { /* a session that was never opened has zeros here */
         close(data->fd);
+        count(session, -1);
+    }
     data->fd = -1;
     data->mode = FTP_DATA_NONE;
 }
@@ -35,6 +44,8 @@ void ftp_data_arrived(struct ftp_session *session, int fd)
     session->data.fd = fd;
     if (fd < 0)
         session->data.mode = FTP_DATA_NONE;
+    else
+        count(session, +1);
     if (task != NULL && task->awaits) {
         task->awaits = fd < 0;
         errand_resume(ftp_session_queue(session), session->base.chain, fd < 0 ? -ECONNABORTED : 0, 0);
@@ -53,6 +64,7 @@ static int connect_to_client(errand_chain *chain, struct ftp_session *session)
     data->fd = socket(address.sin6_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (data->fd < 0)
         return -errno;
+    count(session, +1);
     if (bind(data->fd, (struct sockaddr *)&address, length) != 0)
         return -errno;
     length = address_to_socket(&data->peer, data->active_port, &address);

@@ -15,6 +15,7 @@
 
 struct ftp_home {
     const struct user *user;
+    struct user own;       /* if he is of this system: then each session has a home for itself */
     struct link busy;      /* among those with transfers that share a rate */
     struct link transfers; /* these: login.transfer of their sessions */
     unsigned sessions, moving;
@@ -26,6 +27,7 @@ struct ftp_homes {
     struct worker *worker;
     struct ftp_home **list; /* by the user's number; NULL: he is not logged in */
     struct link busy;
+    int local; /* the root of LocalHome= */
 };
 
 struct ftp_homes *ftp_homes_open(struct worker *worker)
@@ -37,8 +39,11 @@ struct ftp_homes *ftp_homes_open(struct worker *worker)
     homes->worker = worker;
     link_head(&homes->busy);
     homes->list = calloc(users != NULL ? users_count(users) : 1, sizeof *homes->list);
-    if (homes->list != NULL)
+    int local = worker->server->accounts.local;
+    int error = local < 0 ? 0 : errand_root_add(worker->queue, local, 0, &homes->local);
+    if (homes->list != NULL && error == 0)
         return homes;
+    free(homes->list);
     free(homes);
     return NULL;
 }
@@ -56,6 +61,11 @@ static struct ftp_homes *homes_of(const struct ftp_session *session)
     return ftp_session_shared(session)->homes;
 }
 
+static bool is_local(const struct user *user)
+{
+    return user->number == (unsigned)USERS_LOCAL;
+}
+
 static struct ftp_account *account_of(const struct ftp_session *session)
 {
     return &session->base.endpoint->worker->server->accounts.list[session->login.home->user->number];
@@ -65,15 +75,18 @@ static struct ftp_account *account_of(const struct ftp_session *session)
 
 static struct ftp_home *find_or_make(struct ftp_homes *homes, const struct user *user)
 {
-    struct ftp_home **home = &homes->list[user->number];
-    if (*home != NULL)
-        return *home;
-    *home = calloc(1, sizeof **home);
-    if (*home != NULL) {
-        (*home)->user = user;
-        link_head(&(*home)->transfers);
+    struct ftp_home *home = is_local(user) ? NULL : homes->list[user->number];
+    if (home != NULL || (home = calloc(1, sizeof *home)) == NULL)
+        return home;
+    link_head(&home->transfers);
+    home->user = user;
+    if (is_local(user)) {
+        home->own = (struct user){.number = user->number, .writable = user->writable};
+        home->user = &home->own;
+    } else {
+        homes->list[user->number] = home;
     }
-    return *home;
+    return home;
 }
 
 int ftp_home_join(struct ftp_session *session, const struct user *user)
@@ -84,7 +97,7 @@ int ftp_home_join(struct ftp_session *session, const struct user *user)
     uint32_t most = user->sessions != 0 ? user->sessions : ftp_session_config(session)->sessions_per_user;
     session->login.home = home;
     home->sessions++;
-    if (atomic_fetch_add(&account_of(session)->sessions, 1) < most || most == 0)
+    if (is_local(user) || atomic_fetch_add(&account_of(session)->sessions, 1) < most || most == 0)
         return 0;
     ftp_home_leave(session);
     return -EUSERS;
@@ -111,16 +124,28 @@ int ftp_home_root(const struct ftp_home *home)
     return home->root;
 }
 
+bool ftp_home_is_writable(const struct ftp_home *home)
+{
+    return home->user->writable;
+}
+
+int ftp_homes_local(const struct ftp_session *session)
+{
+    return homes_of(session)->local;
+}
+
 void ftp_home_leave(struct ftp_session *session)
 {
     struct ftp_home *home = session->login.home;
     if (home == NULL)
         return;
-    atomic_fetch_sub(&account_of(session)->sessions, 1);
+    if (!is_local(home->user))
+        atomic_fetch_sub(&account_of(session)->sessions, 1);
     session->login.home = NULL;
     if (--home->sessions > 0)
         return;
-    homes_of(session)->list[home->user->number] = NULL;
+    if (!is_local(home->user))
+        homes_of(session)->list[home->user->number] = NULL;
     if (home->open && ftp_session_queue(session) != NULL) /* else all went with the queue */
         errand_root_remove(ftp_session_queue(session), home->root);
     free(home);

@@ -28,6 +28,10 @@ bool ftp_home_is_open(const struct ftp_home *home);
 int ftp_home_opened(struct ftp_session *session, int directory);
 
 int ftp_home_root(const struct ftp_home *home);
+bool ftp_home_is_writable(const struct ftp_home *home);
+
+/* Beneath which those of this system's users are. */
+int ftp_homes_local(const struct ftp_session *session);
 
 /* A session ends, if it has a home. */
 void ftp_home_leave(struct ftp_session *session);

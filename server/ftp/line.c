@@ -2,6 +2,7 @@
 /* From bytes to commands: see line.h. */
 #include "line.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 enum { WILL = 251, DONT = 254, IAC = 255 };
@@ -64,14 +65,14 @@ unsigned ftp_line_split(struct ftp_line *line, char **argument)
     return good ? verb : 0;
 }
 
-size_t ftp_line_encode(char *out, const char *name, bool quoted)
+size_t ftp_line_encode(char *out, const char *name, enum ftp_line_form form)
 {
     char *at = out;
     for (; *name; name++) {
         *at++ = (char)(*name == '\n' ? '\0' : *name);
-        if (*name == '\r')
+        if (*name == '\r' && form != FTP_LINE_DATA)
             *at++ = '\0';
-        else if (quoted && (*name == '"' || *name == '\xff')) /* Telnet's IAC is sent twice, too */
+        else if ((*name == '"' && form == FTP_LINE_QUOTED) || ((unsigned char)*name == IAC && form != FTP_LINE_DATA))
             *at++ = *name;
     }
     return (size_t)(at - out);

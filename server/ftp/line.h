@@ -7,7 +7,6 @@
 #ifndef SERVER_FTP_LINE_H
 #define SERVER_FTP_LINE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 enum { FTP_LINE_MAX = 4096 + 64 }; /* the longest path, and a verb */
@@ -25,9 +24,15 @@ size_t ftp_line_read(struct ftp_line *line, const char *data, size_t length);
  * argument, "" if there is none. A verb of other characters, or of more than four, is 0. */
 unsigned ftp_line_split(struct ftp_line *line, char **argument);
 
-/* Writes a name so that a line can hold it, as above; quoted, of a reply: with each quotation mark, and Telnet's IAC,
- * twice. out: room for twice as many bytes. Returns how many they are. */
-size_t ftp_line_encode(char *out, const char *name, bool quoted);
+enum ftp_line_form {
+    FTP_LINE_DATA,   /* of a listing: a CR stays alone; clients that take CR NUL apart there are not known, and others
+                        would have the NUL in the name, or its end there */
+    FTP_LINE_REPLY,  /* as above, and Telnet's IAC twice */
+    FTP_LINE_QUOTED, /* and each quotation mark twice */
+};
+
+/* Writes a name so that a line can hold it. out: room for twice as many bytes. Returns how many they are. */
+size_t ftp_line_encode(char *out, const char *name, enum ftp_line_form form);
 
 /* "STOR" as a number. */
 static inline unsigned ftp_verb(const char *name)

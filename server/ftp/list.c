@@ -10,12 +10,12 @@
  * that fits nothing is an empty list: it names no file that could be missing.
  */
 #include "command.h"
+#include "homes.h"
 #include "line.h"
 #include "match.h"
 #include "path.h"
 #include "row.h"
 #include "session.h"
-#include "shared.h"
 #include "task.h"
 
 #include <dirent.h>
@@ -27,8 +27,9 @@
 #include <time.h>
 
 enum {
-    PIECE = 24 << 10,
-    LINE_MOST = FTP_ROW_MOST + 2 * (PATH_MAX + NAME_MAX + PATH_MAX) /* see write_line() */
+    PIECE = 24 << 10, /* bytes that are sent at once; */
+    /* and the line that reaches it: what was said, and a name, each byte as two. (What a symlink says is less.) */
+    LINE_MOST = FTP_ROW_MOST + 2 * (FTP_LINE_MAX + NAME_MAX),
 };
 
 enum kind { LONG, NAMES, FACTS };
@@ -102,7 +103,7 @@ static char *write_said(const struct list *list, char *at)
     size_t length = strlen(list->said);
     if (length == 0 || strcmp(list->said, ".") == 0)
         return at;
-    at += ftp_line_encode(at, list->said, false);
+    at += ftp_line_encode(at, list->said, FTP_LINE_DATA);
     if (list->said[length - 1] != '/')
         *at++ = '/';
     return at;
@@ -111,6 +112,7 @@ static char *write_said(const struct list *list, char *at)
 static char *write_line(struct list *list, char *at, const struct entry *entry, const char *name, const char *target)
 {
     struct ftp_session *session = list->task->session;
+    enum ftp_line_form form = list->control ? FTP_LINE_REPLY : FTP_LINE_DATA;
     if (list->control)
         *at++ = ' '; /* RFC 959, 4.2: so that no line looks like the last */
     if (list->kind == LONG) {
@@ -121,10 +123,10 @@ static char *write_line(struct list *list, char *at, const struct entry *entry, 
     } else if (!list->file) {
         at = write_said(list, at);
     }
-    at += ftp_line_encode(at, name, false);
+    at += ftp_line_encode(at, name, form);
     if (list->kind == LONG && target != NULL) {
         at = mempcpy(at, " -> ", 4);
-        at += ftp_line_encode(at, target, false);
+        at += ftp_line_encode(at, target, form);
     }
     return mempcpy(at, "\r\n", 2);
 }
@@ -159,8 +161,7 @@ static int send_piece(errand_chain *chain, void *context)
 {
     struct ftp_task *task = context;
     struct list *list = task->more;
-    const struct config_limits *limits = &task->session->base.endpoint->worker->server->config->limits;
-    list->paid = connection_paid(&task->session->base, list->paid, list->length, limits->rate);
+    list->paid = connection_paid(&task->session->base, list->paid, list->length, ftp_rate(task->session));
     int step = list->length > 0 ? errand_step_send(chain, task->session->data.fd, list->bytes, list->length, 0) : 0;
     return step < 0 ? step : 0;
 }
@@ -312,7 +313,8 @@ static void ended(struct ftp_task *task, const struct errand_event *event)
     else if (event->error == -ENOENT && tries && may_be_pattern(list))
         append = append_pattern;
     if (append == NULL) {
-        finish(task, event);
+        bool late = event->error == 0 && !list->over; /* ABOR, when a chain had ended and the next was to follow */
+        finish(task, late ? &(struct errand_event){.error = -ECANCELED} : event);
         return;
     }
     int error = ftp_task_next(task);

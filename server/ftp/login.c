@@ -73,7 +73,7 @@ static bool is_anonymous(const char *name)
 
 bool ftp_is_anonymous(const struct ftp_session *session)
 {
-    return session->login.name != NULL && is_anonymous(session->login.name);
+    return session->login.home == NULL;
 }
 
 void ftp_user(struct ftp_session *session, char *argument)

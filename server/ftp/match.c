@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Patterns of names: see match.h. When a byte does not fit the last star takes one more; one before it need not, as what
- * it has is the least it can have, and leaves the most to the other. That is why nothing is tried twice.
+ * Patterns of names: see match.h. When a byte does not fit the last star takes one more; one before it need not, as
+ * what it has is the least it can have, and leaves the most to the other. That is why nothing is tried twice.
  *
  * Patterns of the configuration (config/pattern.h) are others: of whole paths, and a bracket is itself there.
  */

@@ -20,7 +20,7 @@ static void looked(struct ftp_task *task, const struct errand_event *event)
         entry_take(&entry, &task->stat);
         bool writable = ftp_may(session, task->path, FTP_RIGHT_WRITE);
         char *at = ftp_row_facts(row, FTP_FACTS & ~session->facts_off, &entry, NULL, writable);
-        at += ftp_line_encode(at, task->path, false);
+        at += ftp_line_encode(at, task->path, FTP_LINE_REPLY);
         ftp_output_add(session, "250-Facts:\r\n ", 13);
         ftp_output_add(session, row, (size_t)(at - row));
         ftp_output_add(session, "\r\n250 End\r\n", 11);

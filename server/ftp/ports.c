@@ -23,7 +23,6 @@ struct ftp_port {
     struct ftp_session *waiting;
     struct address local;
     uint16_t number;
-    bool paused; /* descriptors had run out */
 };
 
 struct ftp_ports {
@@ -42,15 +41,33 @@ static struct ftp_session *waiting_for(const struct ftp_port *port, const struct
     return at;
 }
 
+static void close_port(struct ftp_ports *ports, struct ftp_port *port)
+{
+    errand_source_stop(port->endpoint.source);
+    close(port->endpoint.listener);
+    port->endpoint.source = NULL;
+    port->endpoint.listener = -1;
+    ports->open--;
+}
+
+/* Descriptors have run out. The port goes with all who are in its backlog: later they would be taken for somebody else
+ * of their client's. */
+static void give_up(struct ftp_port *port, int error)
+{
+    struct ftp_ports *ports = port->endpoint.worker->ftp->ports;
+    log_error("cannot accept a data connection: %s (see ulimit -n)", errand_error_name(error));
+    while (port->waiting != NULL)
+        ftp_data_arrived(port->waiting, -1);
+    if (port->endpoint.listener >= 0)
+        close_port(ports, port);
+}
+
 static void on_accepted(struct endpoint *endpoint, const struct errand_event *event)
 {
     struct ftp_port *port = (struct ftp_port *)endpoint;
     struct address peer;
     if (event->error != 0) {
-        port->paused = true; /* until somebody waits there again */
-        log_error("cannot accept a data connection: %s (see ulimit -n)", errand_error_name(event->error));
-        while (port->waiting != NULL)
-            ftp_data_arrived(port->waiting, -1);
+        give_up(port, event->error);
         return;
     }
     struct ftp_session *session = address_of_peer(event->fd, &peer) == AF_UNSPEC ? NULL : waiting_for(port, &peer);
@@ -141,19 +158,9 @@ static int open_port(struct ftp_ports *ports, const struct address *local, struc
     port->endpoint.listener = fd;
     port->local = *local;
     port->number = (uint16_t)number_of(fd);
-    port->paused = false;
     ports->open++;
     *out = port;
     return 0;
-}
-
-static void close_port(struct ftp_ports *ports, struct ftp_port *port)
-{
-    errand_source_stop(port->endpoint.source);
-    close(port->endpoint.listener);
-    port->endpoint.source = NULL;
-    port->endpoint.listener = -1;
-    ports->open--;
 }
 
 /* ------------------------------------------------------------------------------------------ waiting */
@@ -182,10 +189,6 @@ int ftp_ports_wait(struct ftp_ports *ports, struct ftp_session *session)
         int error = open_port(ports, &local, &port);
         if (error)
             return error;
-    }
-    if (port->paused) {
-        errand_source_resume(port->endpoint.source);
-        port->paused = false;
     }
     ports->last = port;
     session->data.port = port;

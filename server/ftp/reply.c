@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { LINE_MOST = 1024, IAC = 255 };
+enum { LINE_MOST = 1024 };
 
 /* ------------------------------------------------------------------------------------------ sending */
 
@@ -22,6 +22,7 @@ static void output_ended(const struct errand_event *event)
     struct ftp_session *session = event->user_data;
     struct ftp_output *output = &session->output;
     output->chain = 0;
+    record_output(&session->base.endpoint->worker->record, event->bytes);
     free(output->sending);
     output->sending = NULL;
     if (event->error == 0 && output->again)
@@ -76,7 +77,7 @@ void ftp_output_free(struct ftp_output *output)
 
 /* ------------------------------------------------------------------------------------------ gathering */
 
-static void append(struct ftp_session *session, const char *bytes, size_t length)
+void ftp_output_add(struct ftp_session *session, const char *bytes, size_t length)
 {
     struct ftp_output *output = &session->output;
     if (output->room - output->length < length) {
@@ -91,17 +92,6 @@ static void append(struct ftp_session *session, const char *bytes, size_t length
     }
     memcpy(output->bytes + output->length, bytes, length);
     output->length += (uint32_t)length;
-}
-
-void ftp_output_add(struct ftp_session *session, const char *bytes, size_t length)
-{
-    for (const char *iac; (iac = memchr(bytes, IAC, length)) != NULL; bytes = iac + 1) {
-        size_t before = (size_t)(iac + 1 - bytes);
-        append(session, bytes, before);
-        append(session, iac, 1);
-        length -= before;
-    }
-    append(session, bytes, length);
 }
 
 /* RFC 959, 4.2: the code and "-" before the first line, the code and " " before the last; between them each line begins
@@ -131,26 +121,27 @@ void ftp_reply(struct ftp_session *session, int code, const char *format, ...)
     }
 }
 
-void ftp_reply_path(struct ftp_session *session, int code, const char *path, const char *text)
+static void put_path(struct ftp_session *session, int code, const char *before, const char *path, const char *after)
 {
     char out[2 * PATH_MAX], start[8];
     ftp_record_reply(session, code);
-    int length = snprintf(start, sizeof start, "%03d \"", code % 1000);
+    int length = snprintf(start, sizeof start, "%03d ", code % 1000);
     ftp_output_add(session, start, (size_t)length);
-    ftp_output_add(session, out, ftp_line_encode(out, path, true));
-    ftp_output_add(session, "\" ", 2);
+    ftp_output_add(session, before, strlen(before));
+    ftp_output_add(session, out, ftp_line_encode(out, path, *after == '"' ? FTP_LINE_QUOTED : FTP_LINE_REPLY));
+    ftp_output_add(session, after, strlen(after));
+}
+
+void ftp_reply_path(struct ftp_session *session, int code, const char *path, const char *text)
+{
+    put_path(session, code, "\"", path, "\" ");
     ftp_output_add(session, text, strlen(text));
     ftp_output_add(session, "\r\n", 2);
 }
 
 void ftp_reply_name(struct ftp_session *session, int code, const char *text, const char *path)
 {
-    char out[2 * PATH_MAX], start[8];
-    int length = snprintf(start, sizeof start, "%03d ", code % 1000);
-    ftp_output_add(session, start, (size_t)length);
-    ftp_output_add(session, text, strlen(text));
-    ftp_output_add(session, out, ftp_line_encode(out, path, false));
-    ftp_output_add(session, "\r\n", 2);
+    put_path(session, code, text, path, "\r\n");
 }
 
 void ftp_reply_error(struct ftp_session *session, int error)

@@ -37,7 +37,7 @@ void ftp_reply_name(struct ftp_session *session, int code, const char *text, con
 /* What an error of a file means: 450, 451, 550, 552 or 553 with words. */
 void ftp_reply_error(struct ftp_session *session, int error);
 
-/* Ready bytes, of which Telnet's IAC, that a name may have in it, goes out twice. */
+/* Ready bytes. */
 void ftp_output_add(struct ftp_session *session, const char *bytes, size_t length);
 
 /* Sends what has gathered, as soon as what was sent before is out. */

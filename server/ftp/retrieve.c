@@ -21,8 +21,8 @@ static int send_file(errand_chain *chain, void *context)
 {
     struct ftp_task *task = context;
     int file = ERRAND_SLOT(task->step); /* with ERRAND_MORE its end goes in one segment with the connection's */
-    int step = errand_step_sendfile(chain, task->session->data.fd, file, task->offset, ERRAND_TO_END, NULL, 0,
-                                    ERRAND_MORE);
+    int step =
+        errand_step_sendfile(chain, task->session->data.fd, file, task->offset, ERRAND_TO_END, NULL, 0, ERRAND_MORE);
     if (task->session->ascii)
         errand_step_filter(chain, step, ftp_ascii_send, task->more, 0);
     step = errand_step_close(chain, file);

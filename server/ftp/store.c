@@ -52,6 +52,13 @@ static const struct config_host *host_of(const struct ftp_task *task)
     return task->session->login.site->config;
 }
 
+/* The file may become so long; ERRAND_TO_END: as it will. */
+static int64_t most_of(const struct ftp_task *task)
+{
+    uint64_t most = host_of(task)->upload_max;
+    return most > 0 && most <= INT64_MAX ? (int64_t)most : ERRAND_TO_END;
+}
+
 /* ------------------------------------------------------------------------------------------ the second chain */
 
 /* Of a kept file. */
@@ -104,10 +111,13 @@ static void keep(struct ftp_task *task)
 
 static void came(struct ftp_task *task, const struct errand_event *event)
 {
+    struct errand_event end = *event;
     if (event->fd >= 0)
         store_of(task)->temporary.fd = event->fd;
-    if (event->error != 0 || task->replied || task->aborted)
-        ftp_task_end_transfer(task, event);
+    if (task->aborted) /* perhaps when all had come, but was not kept */
+        end.error = -ECANCELED;
+    if (end.error != 0 || task->replied)
+        ftp_task_end_transfer(task, &end);
     else
         keep(task);
 }
@@ -127,15 +137,14 @@ static int receive(errand_chain *chain, void *context)
 {
     struct ftp_task *task = context;
     struct store *store = store_of(task);
-    uint64_t most = host_of(task)->upload_max;
+    int64_t most = most_of(task), length = most >= 0 ? most - task->offset : ERRAND_TO_END;
     int socket = task->session->data.fd, file = ERRAND_SLOT(store->temporary.step);
-    int64_t length = most > 0 ? (int64_t)most - task->offset : ERRAND_TO_END;
     if (store->in_place && !store->appends)
         errand_step_truncate(chain, file, task->offset);
     int step = errand_step_receive_file(chain, socket, file, task->offset, length, 0);
     if (task->session->ascii)
         errand_step_filter(chain, step, ftp_ascii_receive, &store->ascii, 0);
-    if (most > 0)
+    if (most >= 0)
         store->extra = errand_step_receive(chain, socket, &store->byte, 1, 0);
     step = errand_step_call(chain, received, task);
     return step < 0 ? step : 0;
@@ -187,14 +196,14 @@ static int looked(errand_chain *chain, void *context)
 static int opened(errand_chain *chain, void *context)
 {
     struct ftp_task *task = context;
-    uint64_t most = host_of(task)->upload_max;
+    int64_t most = most_of(task);
     if (store_of(task)->appends)
         task->offset = (int64_t)task->stat.bytes;
     if ((uint64_t)task->offset > task->stat.bytes) {
         ftp_reply(task->session, 554, "It is not as long as that.");
         return ftp_task_give_up(task, chain);
     }
-    return most > 0 && (uint64_t)task->offset >= most ? -EFBIG : ask_for_room(chain, task);
+    return most >= 0 && task->offset >= most ? -EFBIG : ask_for_room(chain, task);
 }
 
 /* ------------------------------------------------------------------------------------------ commands */

@@ -178,10 +178,10 @@ void ftp_task_end_transfer(struct ftp_task *task, const struct errand_event *eve
                  event->step_kind == ERRAND_STEP_SEND || event->step_kind == ERRAND_STEP_RECEIVE;
     ftp_data_close(session); /* first: whoever reads 226 has all of it */
     if (task->replied) {
+    } else if (task->aborted && !(task->keeps && event->error == 0)) { /* a list may end well between two pieces */
+        ftp_reply(session, 426, "Transfer aborted.");
     } else if (event->error == 0) {
         ftp_reply(session, 226, "Transfer complete.");
-    } else if (task->aborted) {
-        ftp_reply(session, 426, "Transfer aborted.");
     } else if (is_of_data(task, event)) {
         ftp_reply(session, 425, "No data connection.");
     } else if (moves && is_of_peer(event->error)) {

@@ -8,7 +8,9 @@
 #include "gate.h"
 #include "homes.h"
 #include "log.h"
+#include "operation/pam.h"
 #include "peers.h"
+#include "record/format.h"
 #include "session.h"
 #include "shared.h"
 #include "task.h"
@@ -24,7 +26,9 @@ enum { FAILURES_MOST = 3 }; /* of a session */
 
 struct attempt {
     const struct users *users; /* NULL: there are none */
-    struct users_credentials said;
+    int pam;                   /* -1: users of this system do not come in */
+    struct pam_question question;
+    struct pam_answer answer;
     struct address address;
     bool whole; /* it fits into these, else they are empty: nobody has no name */
     bool known; /* he was found good a moment ago */
@@ -36,10 +40,18 @@ static struct ftp_accounts *accounts_of(const struct ftp_session *session)
     return &session->base.endpoint->worker->server->accounts;
 }
 
+enum { WRONG, IN_THE_FILE, OF_THE_SYSTEM };
+
 static int64_t check(void *context)
 {
-    const struct attempt *attempt = context;
-    return attempt->users != NULL && users_check(attempt->users, attempt->said.name, attempt->said.password);
+    struct attempt *attempt = context;
+    const struct users_credentials *said = &attempt->question.said;
+    if (attempt->users != NULL && users_check(attempt->users, said->name, said->password))
+        return IN_THE_FILE;
+    if (attempt->pam < 0 || !attempt->whole || (attempt->users != NULL && users_find(attempt->users, said->name)))
+        return WRONG;
+    pam_ask(attempt->pam, &attempt->question, &attempt->answer);
+    return attempt->answer.good ? OF_THE_SYSTEM : WRONG;
 }
 
 /* ------------------------------------------------------------------------------------------ the answer */
@@ -66,15 +78,39 @@ static void ended(struct ftp_task *task, const struct errand_event *event)
     } else if (error == -EUSERS) {
         ftp_reply(session, 530, "You are logged in too often; end another session first.");
     } else if (error) {
-        log_error("cannot open the home of %s: %s", attempt->said.name, errand_error_name(error));
+        log_error("cannot open the home of %s: %s", attempt->question.said.name, errand_error_name(error));
         ftp_reply(session, 530, "Your home cannot be opened.");
     } else {
-        const struct user *user = users_find(attempt->users, attempt->said.name);
-        ftp_enter(session, &accounts_of(session)->homes[user->writable], ftp_home_root(home));
+        ftp_enter(session, &accounts_of(session)->homes[ftp_home_is_writable(home)], ftp_home_root(home));
     }
     if (!session->login.good)
         ftp_home_leave(session);
     ftp_task_end(task);
+}
+
+/* Has the session join the home, which has to be opened beneath the directory if nobody is there yet. */
+static int enter_home(errand_chain *chain, struct ftp_session *session, const struct user *user, int directory,
+                      const char *path)
+{
+    int error = ftp_home_join(session, user);
+    if (error || ftp_home_is_open(session->login.home))
+        return error;
+    int step = errand_step_open(chain, directory, path, O_PATH | O_DIRECTORY, 0);
+    return step < 0 ? step : errand_step_hand_over(chain, ERRAND_SLOT(step));
+}
+
+/* Only what is beneath LocalHome= is served: the rest of the path is opened there. */
+static int enter_local(errand_chain *chain, struct ftp_session *session, const char *home)
+{
+    const struct config_ftp *config = ftp_session_config(session);
+    const struct user user = {.number = (unsigned)USERS_LOCAL, .writable = config->local_writable};
+    size_t length = strlen(config->local_home);
+    while (length > 0 && config->local_home[length - 1] == '/')
+        length--;
+    if (strncmp(home, config->local_home, length) != 0 || home[length] != '/')
+        return -EXDEV;
+    home += length + strspn(home + length, "/");
+    return *home == '\0' ? -EXDEV : enter_home(chain, session, &user, ftp_homes_local(session), home);
 }
 
 /* The call step: it is known whether the password is his. */
@@ -83,21 +119,20 @@ static int judge(errand_chain *chain, void *context)
     struct ftp_task *task = context;
     struct ftp_session *session = task->session;
     struct attempt *attempt = task->more;
-    errand_queue *queue = ftp_session_queue(session);
-    attempt->wrong = !attempt->known && errand_chain_result(chain, 0) != 1;
+    int64_t who = attempt->known ? IN_THE_FILE : errand_chain_result(chain, 0);
+    attempt->wrong = who != IN_THE_FILE && who != OF_THE_SYSTEM;
     if (attempt->wrong) {
         int step = errand_step_sleep(chain, FAILURE_DELAY << session->login.failures);
         return step < 0 ? step : 0;
     }
     if (!attempt->known)
         peers_guessed_right(accounts_of(session)->guesses, &attempt->address);
-    users_cache_add(&ftp_session_shared(session)->logins, attempt->users, &attempt->said, errand_queue_now(queue));
-    const struct user *user = users_find(attempt->users, attempt->said.name);
-    int error = ftp_home_join(session, user);
-    if (error || ftp_home_is_open(session->login.home))
-        return error;
-    int step = errand_step_open(chain, AT_FDCWD, user->home, O_PATH | O_DIRECTORY, 0);
-    return step < 0 ? step : errand_step_hand_over(chain, ERRAND_SLOT(step));
+    if (who == OF_THE_SYSTEM)
+        return enter_local(chain, session, attempt->answer.home);
+    users_cache_add(&ftp_session_shared(session)->logins, attempt->users, &attempt->question.said,
+                    errand_queue_now(ftp_session_queue(session)));
+    const struct user *user = users_find(attempt->users, attempt->question.said.name);
+    return enter_home(chain, session, user, AT_FDCWD, user->home);
 }
 
 /* ------------------------------------------------------------------------------------------ the question */
@@ -111,14 +146,17 @@ static void fill_in(struct ftp_session *session, struct attempt *attempt, const 
 {
     const char *name = session->login.name;
     attempt->users = accounts_of(session)->users;
+    attempt->pam = accounts_of(session)->pam;
     attempt->address = gate_address(&session->base);
+    if (address_is_known(&attempt->address))
+        *access_address(attempt->question.from, attempt->address.bytes) = '\0';
     attempt->whole = strlen(name) < USERS_NAME_SPACE && strlen(password) < USERS_PASSWORD_SPACE;
     if (attempt->whole) {
-        memcpy(attempt->said.name, name, strlen(name));
-        memcpy(attempt->said.password, password, strlen(password));
+        memcpy(attempt->question.said.name, name, strlen(name));
+        memcpy(attempt->question.said.password, password, strlen(password));
     }
     attempt->known = attempt->users != NULL && attempt->whole &&
-                     users_cache_has(&ftp_session_shared(session)->logins, attempt->users, &attempt->said,
+                     users_cache_has(&ftp_session_shared(session)->logins, attempt->users, &attempt->question.said,
                                      errand_queue_now(ftp_session_queue(session)));
 }
 

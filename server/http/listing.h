@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Listings of directories, streamed: a chain of the connection awaits a batch of entries (files/entries.h), then sends a
- * piece of the page; the next follows it.
+ * Listings of directories, streamed: a chain of the connection awaits a batch of entries (files/entries.h), then sends
+ * a piece of the page; the next follows it.
  */
 #ifndef SERVER_HTTP_LISTING_H
 #define SERVER_HTTP_LISTING_H

@@ -118,6 +118,11 @@ static int allow_all(const struct rules *rules, const struct confine *confine, c
         *at = users_at(confine->users, i)->home;
         error = allow_home(rules, users_at(confine->users, i));
     }
+    const struct config_ftp *ftp = &confine->config->ftp;
+    if (ftp->local_home != NULL && ftp->listen.count > 0 && error == 0) {
+        *at = ftp->local_home;
+        error = allow_path(rules, *at, ftp->local_writable ? TO_READ | TO_CHANGE : TO_READ);
+    }
     for (unsigned i = 0; confine->listeners != NULL && i < confine->listeners->count && error == 0; i++) {
         const struct listener *listener = &confine->listeners->list[i];
         *at = listener->address.local.sun_path;

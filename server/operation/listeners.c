@@ -72,6 +72,18 @@ static bool add_given(struct listeners *listeners, const struct activation_socke
     return listeners_add(listeners, &listener, &socket->fd);
 }
 
+/* FTP tells its clients addresses to connect to. */
+static bool are_for_their_kind(const struct listeners *listeners, char *why, size_t why_size)
+{
+    for (unsigned n = 0; n < listeners->count; n++) {
+        if (listeners->list[n].kind == LISTENER_FTP && listen_is_local(&listeners->list[n].address)) {
+            snprintf(why, why_size, "the service manager has a socket of a file for ftp: want an address and a port");
+            return false;
+        }
+    }
+    return true;
+}
+
 bool listeners_take_given(struct listeners *listeners, char *why, size_t why_size)
 {
     struct activation activation;
@@ -83,7 +95,7 @@ bool listeners_take_given(struct listeners *listeners, char *why, size_t why_siz
     activation_free(&activation);
     if (!good)
         snprintf(why, why_size, "out of memory");
-    return good;
+    return good && are_for_their_kind(listeners, why, why_size);
 }
 
 static bool has_socket(const struct listeners *listeners, int socket)

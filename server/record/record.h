@@ -139,6 +139,12 @@ static inline void record_input(struct record *record, uint64_t bytes)
         counter_add(&record->metrics->bytes_in, bytes);
 }
 
+static inline void record_output(struct record *record, uint64_t bytes)
+{
+    if (record->metrics != NULL)
+        counter_add(&record->metrics->bytes_out, bytes);
+}
+
 /* Somebody was refused, or cut off, by a limit. */
 static inline void record_limited(struct record *record, enum metrics_limit limit)
 {

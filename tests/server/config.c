@@ -257,7 +257,8 @@ TEST(written_and_read)
     struct config *config = read_good(
         "[Server]\nListen=[::1]:80\nListen=unix:/s\nSocketMode=600\nProxyFrom=10.0.0.0/8\nBackend=uring\nThreads=2\n"
         "User=a\nGroup=b\nCache=5%\nSeccomp=no\n[Limits]\nRate=3K\n[Log]\nAccess=x\nFormat=json\nTransfers=y\n"
-        "[Status]\nListen=9\n[Ftp]\nUsers=users\nSessionsPerUser=3\nFailuresPerAddress=4\n"
+        "[Status]\nListen=9\n[Ftp]\nUsers=users\nLocalHome=/home\nLocalWritable=yes\nSessionsPerUser=3\n"
+        "FailuresPerAddress=4\n"
         "PassivePorts=5000-5999\nPassiveAddress=192.0.2.1\nGreeting=Be welcome.\n"
         "[Host]\nDirectory=/\nIndex=a b\nTryFiles=/x $path.y\nFallback=/z\nErrorPage=404 /f\nListing=yes\n"
         "[Path /a b/**]\nHeader=A: b ; c\nCacheControl=1d\nRedirect=301 /x\nUsers=u\nRealm=r\nAllowOrigin=*\n"

@@ -129,6 +129,34 @@ TEST(read_while_written)
     free(metrics);
 }
 
+TEST(ftp)
+{
+    struct metrics *metrics = metrics_new();
+    struct metrics_sum *sum = calloc(1, sizeof *sum);
+    struct stage_times times = {.began = 1, .at = {[STAGE_OPEN] = 1001, [STAGE_DATA] = 5001, [STAGE_SEND] = 9001}};
+    REQUIRE(metrics != NULL && sum != NULL);
+    metrics_ftp_transfer(metrics, METRICS_DOWNLOAD, METRICS_COMPLETE, 10, &times);
+    metrics_ftp_transfer(metrics, METRICS_UPLOAD, METRICS_BROKEN, 7, &times);
+    metrics_ftp_transfer(metrics, METRICS_LISTING, METRICS_REFUSED, 0, &times);
+    metrics_sum_add(sum, metrics);
+    metrics_sum_add(sum, metrics); /* two workers */
+    CHECK_INT(sum->ftp.transfers[METRICS_DOWNLOAD][METRICS_COMPLETE], 2);
+    CHECK_INT(sum->ftp.transfers[METRICS_UPLOAD][METRICS_BROKEN], 2);
+    CHECK_INT(sum->ftp.transfers[METRICS_LISTING][METRICS_COMPLETE], 0);
+    CHECK_INT(sum->ftp.bytes_down, 20);
+    CHECK_INT(sum->ftp.bytes_up, 14);
+    CHECK_INT(sum->bytes_out, 20);
+    CHECK_INT(sum->bytes_in, 14);
+    CHECK_INT(sum->ftp.times[METRICS_DOWNLOAD].count, 2);
+    CHECK_INT(sum->ftp.times[METRICS_DOWNLOAD].sum_ns, 18000);
+    CHECK_INT(sum->ftp.times[METRICS_UPLOAD].count, 0);
+    CHECK_INT(sum->ftp.stages[STAGE_DATA].count, 6);
+    CHECK_INT(sum->ftp.stages[STAGE_DATA].sum_ns, 24000);
+    CHECK_INT(sum->total.count, 0);
+    free(sum);
+    free(metrics);
+}
+
 TEST(prometheus_buckets)
 {
     struct figures *figures = calloc(1, sizeof *figures);

@@ -25,9 +25,14 @@ class FtpServer(Server):
     def control(self, login=True, **options):
         return Control(self.ftp, login, **options)
 
+    def serving(self):
+        """The process that serves: with a configuration file a supervisor stands above it."""
+        with open(f'/proc/{self.process.pid}/task/{self.process.pid}/children', encoding='ascii') as children:
+            return int((children.read().split() or [self.process.pid])[0])
+
     def held(self):
         """What the process has open: how many descriptors, and how many sockets it listens on."""
-        path, listening = f'/proc/{self.process.pid}/fd', set()
+        path = f'/proc/{self.serving()}/fd'
         with open('/proc/net/tcp', encoding='ascii') as table:
             listening = {line.split()[9] for line in table if line.split()[3] == '0A'}
         links = []
@@ -41,7 +46,7 @@ class FtpServer(Server):
 
     def memory(self):
         """Resident, in KiB."""
-        with open(f'/proc/{self.process.pid}/status', encoding='ascii') as status:
+        with open(f'/proc/{self.serving()}/status', encoding='ascii') as status:
             return int(re.search(r'VmRSS:\s+(\d+)', status.read()).group(1))
 
 

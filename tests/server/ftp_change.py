@@ -2,30 +2,15 @@
 # SPDX-License-Identifier: MIT
 """What clients of FTP change besides content: names, directories, times, modes; and the hashes that they ask for."""
 import hashlib
+import json
 import os
-import random
 import socket
 import sys
 
 from ftp import FtpServer
 from mounted import everything
 from served import content, directory, run, same, test, write
-
-BYTES = random.Random(6).randbytes(1 << 20)
-
-
-def site():
-    root = directory()
-    write(os.path.join(root, 'old'), b'old')
-    write(os.path.join(root, 'd', 'in'), b'below')
-    return root
-
-
-def writable(backend, config=''):
-    root = site()
-    file = os.path.join(directory(), 'errand.conf')
-    write(file, f'[Host]\nDirectory={root}\nWritable=yes\n{config}'.encode())
-    return root, FtpServer(root, backend, '-c', file)
+from stored import BYTES, configured, reset, site, writable
 
 
 def refused(control, *commands):
@@ -118,8 +103,8 @@ def renamed(backend):
 @test
 def rules(backend):
     """A directory with a part of which something else is said stays where it is, and none comes where that would be."""
-    root, server = writable(backend, '[Path /d/keep/**]\nWritable=no\n[Path /e/deep/**]\nDeny=yes\n'
-                                     '[Path /shown/**]\nHidden=yes\n')
+    root, server = configured(backend, 'Writable=yes\n[Path /d/keep/**]\nWritable=no\n[Path /e/deep/**]\nDeny=yes\n'
+                                       '[Path /shown/**]\nHidden=yes\n')
     for name in ('d/keep/x', 'f/y', 'e/deep/z', 'shown/.x', 'g/.y'):
         write(os.path.join(root, name), b'x')
     before = everything(root)
@@ -226,6 +211,18 @@ def hashes(backend):
 
 
 @test
+def written_down(backend):
+    log = os.path.join(directory(), 'log')
+    with FtpServer(site(), backend, '--writable', '--access-log', log, '--log-format', 'json') as server:
+        with server.control() as control:
+            for command, code in (('MFMT 20200101000000 old', 213), ('HASH old', 213), ('SITE CHMOD 600 old', 200),
+                                  ('SITE CHMOD 600 none', 550), ('RNFR old', 350), ('RNTO new', 250), ('RNTO x', 503)):
+                control.command(command, code)
+    lines = [json.loads(line) for line in content(log).splitlines()]
+    same([line['status'] for line in lines[1:]], [213, 213, 200, 550, 350, 250, 503])
+
+
+@test
 def hashing_ends_with_the_client(backend):
     root, server = writable(backend)
     with open(os.path.join(root, 'sparse'), 'wb') as file:
@@ -242,11 +239,27 @@ def hashing_ends_with_the_client(backend):
 
 
 @test
+def reset_while_commands_wait(backend):
+    """So many that no more are read, and the first to be obeyed finds the connection gone."""
+    root, server = writable(backend)
+    with open(os.path.join(root, 'sparse'), 'wb') as file:
+        file.truncate(1 << 26)
+    with server:
+        control = server.control()
+        control.socket.sendall(b'HASH sparse\r\n' + b'EPSV\r\n' * 4000)
+        control.stream.close()
+        reset(control.socket)
+        with server.control() as control:
+            control.command('HASH sparse', 213)  # takes as long
+            control.command('EPSV', 229)
+
+
+@test
 def pipelined(backend):
     root, server = writable(backend)
     with server, server.control() as control:
-        control.socket.sendall(b'MKD p\r\nRNFR old\r\nRNTO p/q\r\nSITE CHMOD 600 p/q\r\nHASH p/q\r\nDELE p/q\r\nRMD p\r\n'
-                               b'DELE p/q\r\nRNTO x\r\n')
+        control.socket.sendall(b'MKD p\r\nRNFR old\r\nRNTO p/q\r\nSITE CHMOD 600 p/q\r\nHASH p/q\r\nDELE p/q\r\n'
+                               b'RMD p\r\nDELE p/q\r\nRNTO x\r\n')
         for code in (257, 350, 250, 200, 213, 250, 250, 550, 503):
             control.expect(code)
         same(everything(root), ['d', 'd/in'])

@@ -11,25 +11,41 @@ from served import SLOW, directory, run, same, test, write
 
 LINE_MAX = 4096 + 64
 ANY = {'USER x': 331, 'PASS x': 503, 'ACCT x': 202, 'REIN': 220, 'NOOP': 200, 'SYST': 215, 'FEAT': 211, 'HELP': 214,
-       'HELP RETR': 214, 'HELP XYZ': 502, 'OPTS UTF8 ON': 200, 'OPTS XYZ': 501, 'QUIT': 221}
-# What is answered to who has logged in, and has said nothing else. Without an argument where one is needed: 501.
+       'HELP RETR': 214, 'HELP XYZ': 502, 'OPTS UTF8 ON': 200, 'OPTS XYZ': 501,
+       'OPTS HASH XYZ': 504, 'OPTS HASH SHA-512': 200, 'OPTS MLST size;': 200, 'QUIT': 221}
+# What is answered to who has logged in and said TYPE A. Without an argument where one is needed: 501.
 ROWS = {
     **ANY, 'PWD': 257, 'XPWD': 257, 'CWD sub': 250, 'XCWD sub': 250, 'CWD none': 550, 'CWD small.txt': 550,
     'CDUP': 250, 'XCUP': 250, 'TYPE A': 200, 'TYPE A N': 200, 'TYPE I': 200, 'TYPE L 8': 200, 'TYPE E': 504,
     'TYPE A T': 504, 'TYPE L 7': 504, 'MODE S': 200, 'MODE B': 504, 'MODE C': 504, 'STRU F': 200, 'STRU P': 504,
-    'ALLO 5': 202, 'REST 5': 350, 'STAT': 211, 'ABOR': 226, 'EPSV': 229, 'EPSV 1': 229, 'EPSV 2': 522, 'EPSV 3': 522,
-    'EPSV 99999': 522, 'EPSV X': 501, 'EPSV 1 2': 501, 'EPSV ALL': 200, 'PASV': 227, 'PORT 127,0,0,1,200,1': 200,
-    'EPRT |1|127.0.0.1|50000|': 200, 'RETR small.txt': 425, 'SIZE small.txt': 550, 'MDTM small.txt': 213,
-    'MDTM none': 550,
+    'ALLO 5': 200, 'REST 0': 350, 'REST 5': 504, 'STAT': 211, 'ABOR': 226, 'EPSV': 229, 'EPSV 1': 229, 'EPSV 2': 522,
+    'EPSV 3': 522, 'EPSV 99999': 522, 'EPSV X': 501, 'EPSV 1 2': 501, 'EPSV ALL': 200, 'PASV': 227,
+    'PORT 127,0,0,1,200,1': 200, 'EPRT |1|127.0.0.1|50000|': 200, 'RETR small.txt': 425, 'SIZE small.txt': 550,
+    'HOST none': 503, 'MDTM small.txt': 213, 'MDTM none': 550, 'LIST': 425, 'LIST none': 425, 'NLST': 425,
+    'MLSD': 425, 'MLST': 250, 'MLST small.txt': 250, 'MLST none': 550, 'STAT small.txt': 213, 'STAT sub': 213,
+    'STAT none': 550, 'STOR new': 425, 'STOU': 425, 'APPE new': 425, 'ALLO x': 501, 'DELE small.txt': 250,
+    'DELE none': 550, 'DELE sub': 550, 'MKD new': 257, 'MKD sub': 550, 'XMKD new': 257, 'RMD empty': 250,
+    'RMD sub': 550, 'RMD small.txt': 550, 'RMD none': 550, 'XRMD empty': 250, 'RNFR small.txt': 350,
+    'RNFR none': 550, 'RNTO new': 503, 'MFMT 20200101000000 small.txt': 213, 'MFMT 20200101000000 none': 550,
+    'MFMT 20201301000000 small.txt': 501, 'MFMT small.txt': 501, 'HASH small.txt': 213, 'HASH none': 550,
+    'SITE HELP': 214, 'SITE XYZ': 504, 'SITE CHMOD 600 small.txt': 200, 'SITE CHMOD 999 small.txt': 501,
+    'SITE CHMOD 600 none': 550, 'SITE UTIME 20200101000000 small.txt': 200,
 }
-FOR_LATER = {'STOR', 'STOU', 'APPE', 'MKD', 'XMKD', 'RMD', 'XRMD', 'DELE', 'RNFR', 'RNTO', 'LIST', 'NLST', 'MLSD',
-             'MLST', 'MFMT', 'HASH', 'SITE', 'HOST'}
+NOT_THERE = ('AUTH TLS', 'SMNT /', 'FROG', 'LANG')  # 500 of whoever
 
 
-def site():
-    root = directory()
+def site(root=None):
+    """A new one, or one as it was."""
+    root = root or directory()
+    for name in ('new', 'small.txt', 'empty'):
+        path = os.path.join(root, name)
+        if os.path.isdir(path):
+            os.rmdir(path)
+        elif os.path.exists(path):
+            os.remove(path)
     write(os.path.join(root, 'small.txt'), b'hello\n')
     write(os.path.join(root, 'sub', 'in'), b'below')
+    os.mkdir(os.path.join(root, 'empty'))
     with open(os.path.join(root, 'large'), 'wb') as file:
         file.truncate(32 << 20)
     return root
@@ -37,16 +53,20 @@ def site():
 
 @test
 def every_command_after_login(backend):
-    with FtpServer(site(), backend) as server:
+    root = site()
+    with FtpServer(root, backend, '--writable') as server:
         with server.control() as control:
             listed = set(control.command('HELP', 214).decode().split()) - {'Commands:', '214', 'End'}
-        same(listed - {row.split()[0] for row in ROWS} - FOR_LATER, set())
-        for row, code in ROWS.items():
+        same(listed, {row.split()[0] for row in ROWS})
+        for row, code in [*ROWS.items(), *((row, 500) for row in NOT_THERE)]:
             verb, *argument = row.split(' ', 1)
             for spelled in (row, ' '.join([verb.lower(), *argument])):
+                site(root)
                 with server.control() as control:
+                    control.command('TYPE A', 200)
                     control.command(spelled, code)
-        for verb in sorted({row.split()[0] for row in ROWS if ' ' in row} - {'PASS', 'ACCT', 'HELP', 'EPSV'}):
+        alone = {'PASS', 'ACCT', 'HELP', 'EPSV', 'STAT', 'LIST', 'MLST'}
+        for verb in sorted({row.split()[0] for row in ROWS if ' ' in row} - alone):
             with server.control() as control:
                 control.command(verb, 501)
                 control.command(verb + ' ', 501)
@@ -56,35 +76,53 @@ def every_command_after_login(backend):
 @test
 def every_command_before_login(backend):
     with FtpServer(site(), backend) as server:
-        for row in [*ROWS, *FOR_LATER]:
-            wanted = ANY.get(row, 500 if row in FOR_LATER else 530)
+        for row in [*ROWS, *NOT_THERE]:
+            code = 500 if row in NOT_THERE else 504 if row == 'HOST none' else ANY.get(row, 530)
             with server.control(login=False) as control:
-                control.command(row, wanted, *([530] if row in FOR_LATER else []))
+                control.command(row, code)
             with server.control(login=False) as control:
                 control.command('USER anonymous', 331)
-                control.command(row, 230 if row.startswith('PASS') else wanted,
-                                *([530] if row in FOR_LATER else []))
+                control.command(row, 230 if row.startswith('PASS') else code)
 
 
 @test
 def every_command_waits_for_a_transfer(backend):
     """All but ABOR and STAT: their replies come after the transfer's."""
-    with FtpServer(site(), backend) as server:
+    root = site()
+    with FtpServer(root, backend, '--writable') as server:
         for row, code in ROWS.items():
+            site(root)
             with server.control() as control:
+                control.command('TYPE A', 200)
                 port = control.port()
                 control.command('RETR small.txt', 150)
                 control.send(row)
                 if row == 'ABOR':
                     control.expect_all(426, 226)
                     continue
-                if row == 'STAT':
+                if row.startswith('STAT'):
                     control.expect(213)
                 with socket.create_connection(('127.0.0.1', port), 20 * SLOW) as data:
-                    same(everything(data), b'hello\n')
+                    same(everything(data), b'hello\r\n')
                 control.expect(226)
-                if row != 'STAT':
+                if not row.startswith('STAT'):
                     control.expect(code)
+
+
+@test
+def every_command_after_rnfr(backend):
+    """It is answered as ever, and RNTO may still come."""
+    root = site()
+    with FtpServer(root, backend, '--writable') as server:
+        for row, code in ROWS.items():
+            site(root)
+            with server.control() as control:
+                control.command('TYPE A', 200)
+                control.command('RNFR large', 350)
+                control.command(row, 250 if row == 'RNTO new' else code)
+                if row != 'QUIT':
+                    after = {'USER x': 530, 'REIN': 530, 'RNTO new': 503, 'RNFR none': 503}
+                    control.command('RNTO /renamed', after.get(row, 250))
 
 
 @test

@@ -12,7 +12,7 @@ import sys
 import time
 
 from ftp import FtpServer
-from recorded import Browser, Recorded, parse_metrics, read
+from recorded import Browser, HoldFs, Recorded, parse_metrics, read
 from served import BACKENDS, SLOW, directory, eventually, run, same, test, write
 
 BIG = 32 << 20
@@ -21,9 +21,9 @@ BIG = 32 << 20
 class FtpRecorded(Recorded, FtpServer):
     """With FTP, an access log in JSON, a log of transfers, and a status listener."""
 
-    def __init__(self, root, backend, *arguments, **options):
+    def __init__(self, root, backend, *arguments, transfers=None, **options):
         place = directory()
-        self.transfers = os.path.join(place, 'xferlog')
+        self.transfers = transfers or os.path.join(place, 'xferlog')
         super().__init__(root, backend, '--log-format', 'json', '--transfer-log', self.transfers, *arguments,
                          log=os.path.join(place, 'access.log'), **options)
 
@@ -120,9 +120,6 @@ def transfers_in_xferlog(backend):
 @test
 def uploads_and_changes(backend):
     with FtpRecorded(site(), backend, '--writable', threads=1) as server, server.control() as control:
-        control.send('STOR')
-        if control.reply()[0] == 500:
-            return 'nothing is stored yet'
         control.command('TYPE I', 200)
         control.store('STOR sub/new', b'x' * 100000)
         control.command('DELE small.txt', 250)
@@ -141,7 +138,31 @@ def uploads_and_changes(backend):
         eventually(lambda: server.figures()['ftp']['bytes']['up'] == 100000)
         same(server.figures()['ftp']['transfers']['upload'],
              {'complete': 1, 'broken': 0, 'unconnected': 0, 'refused': 1})
-    return None
+
+
+@test
+def users_with_a_password(backend):
+    """Their names are told, their passwords never; and that they are nobody anonymous."""
+    place = directory()
+    config, log, transfers = (os.path.join(place, name) for name in ('errand.conf', 'log', 'xferlog'))
+    write(os.path.join(place, 'home', 'mine'), b'mine')
+    # "secret", as cheap as it can be
+    write(os.path.join(place, 'users'), b'anna:$2y$04$KBCwKxOzLha2MUDgW0PjXe/hE/UCO9qF89dOydoHjSwxcHev5LRn.:home\n')
+    write(config, f'[Log]\nFormat=json\nAccess={log}\nTransfers={transfers}\n[Ftp]\nUsers=users\n[Host]\n'.encode())
+    with FtpServer(site(), backend, '-c', config, threads=1) as server, server.control(login=False) as control:
+        control.command('USER anna', 331)
+        control.command('PASS wrong-one', 530)
+        control.command('USER anna', 331)
+        control.command('PASS secret', 230)
+        control.command('TYPE I', 200)
+        same(control.fetch('RETR mine'), b'mine')
+        control.quit()
+    lines = [json.loads(line) for line in read(log).splitlines()]
+    same([(line['method'], line['user'], line['status']) for line in lines],
+         [('PASS', 'anna', 530), ('PASS', 'anna', 230), ('RETR', 'anna', 226)])
+    assert b'wrong-one' not in read(log) and b'secret' not in read(log) and lines[0]['total_us'] > 900e3, lines[0]
+    same(xferlog(read(transfers).decode().removesuffix('\n')),
+         ('127.0.0.1', '4', '/mine', 'b', 'o', 'r', 'anna', 'c'))
 
 
 @test
@@ -250,6 +271,30 @@ def the_log_of_transfers_alone(backend):
             same(control.fetch('RETR small.txt'), b'hello\n')
         server.get('/small.txt')
     same(xferlog(read(path).decode().removesuffix('\n'))[1:3], ('6', '/small.txt'))  # written at the end at the latest
+
+
+@test
+def a_log_that_hangs(backend):
+    """Its filesystem answers no more: transfers do not notice, and it is told how many lines are missing."""
+    if not os.access('/dev/fuse', os.R_OK | os.W_OK):
+        return 'no /dev/fuse'
+    root, name, count = site(), 'n' * 250, 700
+    write(os.path.join(root, name), b'x')
+    with HoldFs(os.path.join(directory(), 'held')) as held:
+        path = os.path.join(held.place, 'f0')
+        with FtpRecorded(root, backend, transfers=path, threads=1) as server, server.control() as control:
+            same(held.tell('hold write'), 'ok')
+            slowest = 0
+            for _ in range(count):
+                began = time.monotonic()
+                same(control.fetch(f'RETR {name}'), b'x')
+                slowest = max(slowest, time.monotonic() - began)
+            assert slowest < 2 * SLOW, slowest
+            dropped = server.figures()['log']['dropped']
+            assert 50 < dropped < count, dropped
+            same(held.tell('pass'), 'ok')
+            eventually(lambda: server.figures()['log']['lines'] + dropped == 1 + 2 * count)  # in both logs
+    return None
 
 
 # ------------------------------------------------------------------------------------------ figures

@@ -1,48 +1,18 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """What clients of FTP send: whole files, rests of files, lines."""
+import concurrent.futures
 import ftplib
 import io
 import os
-import random
-import signal
 import socket
-import struct
 import subprocess
 import sys
-import time
 
 from ftp import FtpServer
 from mounted import everything
 from served import SLOW, content, directory, eventually, run, same, test, write
-
-BYTES = random.Random(5).randbytes(3 << 20)
-
-
-def site():
-    root = directory()
-    write(os.path.join(root, 'old'), b'old')
-    write(os.path.join(root, 'd', 'in'), b'below')
-    return root
-
-
-def writable(backend, **options):
-    root = site()
-    return root, FtpServer(root, backend, '--writable', **options)
-
-
-def configured(backend, config):
-    """With these lines of the host, or sections that follow it."""
-    root = site()
-    file = os.path.join(directory(), 'errand.conf')
-    write(file, f'[Host]\nDirectory={root}\n{config}'.encode())
-    return root, FtpServer(root, backend, '-c', file)
-
-
-def reset(client):
-    """Closes a connection as one that is broken."""
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
-    client.close()
+from stored import BYTES, configured, reset, site, writable
 
 
 # ------------------------------------------------------------------------------------------ whole files
@@ -84,6 +54,25 @@ def the_old_one_until_it_is_whole(backend):
             same(everything(root), ['d', 'd/in', 'old'])
         control.expect(226)
         assert content(root, 'old') == BYTES
+
+
+@test
+def the_web_server_sees_it(backend):
+    """Also what its cache had kept."""
+    _, server = writable(backend, threads=1)
+    with server, server.control() as control:
+        for number in range(20):
+            control.store('STOR page', b'%d' % number)
+            for _ in range(2):
+                same(server.get('/page').body, b'%d' % number)
+        control.store('APPE page', b' more')
+        same(server.get('/page').body, b'19 more')
+        control.command('RNFR page', 350)
+        control.command('RNTO d/page', 250)
+        same(server.get('/page').status, 404)
+        same(server.get('/d/page').body, b'19 more')
+        control.command('DELE d/page', 250)
+        same(server.get('/d/page').status, 404)
 
 
 @test
@@ -133,6 +122,27 @@ def what_cannot_be_stored(backend):
 
 
 @test
+def many_at_once(backend):
+    """Each to a file of its own, and all to one, which is one of them in the end."""
+    root, server = writable(backend)
+    whole = {str(number): BYTES[number * 1000:][:number * 40000] for number in range(48)}
+
+    def upload(name):
+        with server.control() as control:
+            control.store(f'STOR {name}', whole[name])
+            control.store('STOR old', whole[name])
+            control.store(f'APPE {name}', b'end')
+
+    with server:
+        with concurrent.futures.ThreadPoolExecutor(len(whole)) as pool:
+            list(pool.map(upload, whole))
+        for name, data in whole.items():
+            assert content(root, name) == data + b'end', name
+        assert content(root, 'old') in whole.values()
+        same(everything(root), sorted(['d', 'd/in', 'old', *whole]))
+
+
+@test
 def read_only(backend):
     """Nobody changes anything where that was not said; rules say where it is."""
     root = site()
@@ -157,125 +167,6 @@ def read_only(backend):
         control.command('CWD d', 250)
         control.command('ALLO 1', 200, 202)
         same(everything(root), ['d', 'd/in', 'd/newer', 'old'])
-
-
-# ------------------------------------------------------------------------------------------ ended early
-
-
-@test
-def interrupted(backend):
-    """There is the old file, and nothing else; and nothing of it is left in the server."""
-    root, server = writable(backend, threads=1)
-    before = everything(root)
-    with server:
-        with server.control() as control:
-            control.store('STOR old', b'old')
-            before_all = server.descriptors()
-            for name in ('old', 'new'):
-                data = control.passive()
-                control.command(f'STOR {name}', 150)
-                data.sendall(BYTES[:500000])
-                reset(data)
-                control.expect(426)
-                with control.passive() as data:
-                    control.command(f'STOR {name}', 150)
-                    data.sendall(BYTES[:500000])
-                    control.command('ABOR', 426)
-                    control.expect(226)
-                for leave in (reset, socket.socket.close):
-                    other = server.control()
-                    data = other.passive()
-                    other.command(f'STOR {name}', 150)
-                    data.sendall(BYTES[:500000])
-                    other.stream.close()
-                    leave(other.socket)
-                    eventually(lambda: is_closed(data))
-                    data.close()
-            eventually(lambda: server.descriptors() <= before_all)
-            control.command('NOOP', 200)
-        same(everything(root), before)
-        same(content(root, 'old'), b'old')
-
-
-@test
-def aborted_at_the_end(backend):
-    """Whatever ABOR is told, that is so."""
-    root, server = writable(backend)
-    chance = random.Random(backend)
-    with server, server.control() as control:
-        last, stored = b'old', 0
-        for number in range(60):
-            new = b'%d' % number * 1000
-            with control.passive() as data:
-                control.command('STOR old', 150)
-                data.sendall(new)
-                data.close()
-                time.sleep(chance.random() * 0.002)
-                control.send('ABOR')
-                done = control.reply()[0] == 226
-                control.expect(226)
-            last = new if done else last
-            stored += done
-            same(content(root, 'old'), last)
-        assert stored > 0
-
-
-def is_closed(data):
-    """By the server, with a reset or an end: what is sent to it goes nowhere."""
-    try:
-        data.send(b'x')
-        return False
-    except (BrokenPipeError, ConnectionResetError):
-        return True
-
-
-@test
-def client_killed(backend):
-    """Both connections end in order then, and what there was is no file."""
-    root, server = writable(backend, threads=1)
-    script = ('import socket, sys\n'
-              'control = socket.create_connection(("127.0.0.1", int(sys.argv[1])))\n'
-              'stream = control.makefile("rb")\n'
-              'stream.readline()\n'
-              'for line in (b"USER ftp", b"PASS x", b"TYPE I", b"EPSV"):\n'
-              '    control.sendall(line + b"\\r\\n")\n'
-              '    answer = stream.readline()\n'
-              'data = socket.create_connection(("127.0.0.1", int(answer.split(b"|")[3])))\n'
-              'control.sendall(b"STOR old\\r\\n")\n'
-              'stream.readline()\n'
-              'data.sendall(b"x" * 100000)\n'
-              'print("sent", flush=True)\n'
-              'sys.stdin.read()\n')
-    with server, server.control() as control:
-        control.store('STOR old', b'old')
-        before = server.descriptors()
-        for _ in range(20):
-            client = subprocess.Popen([sys.executable, '-c', script, str(server.ftp)], stdin=subprocess.PIPE,
-                                      stdout=subprocess.PIPE)
-            same(client.stdout.readline(), b'sent\n')
-            client.send_signal(signal.SIGKILL)
-            client.wait()
-            client.stdin.close()
-            client.stdout.close()
-        eventually(lambda: server.descriptors() <= before)
-        same(content(root, 'old'), b'old')
-        same(everything(root), ['d', 'd/in', 'old'])
-
-
-@test
-def stalled(backend):
-    root, server = configured(backend, 'Writable=yes\n[Limits]\nBodyTimeout=1s\n')
-    with server, server.control() as control:
-        with control.passive() as data:
-            control.command('STOR old', 150)
-            data.sendall(b'x')
-            control.expect(426)
-        control.command('EPSV', 229)  # nobody comes
-        control.command('STOR old', 150)
-        control.expect(425)
-        same(content(root, 'old'), b'old')
-        control.store('STOR old', b'new')
-        same(content(root, 'old'), b'new')
 
 
 # ------------------------------------------------------------------------------------------ where it is

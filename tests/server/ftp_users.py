@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 """Users of the FTP server who have a password: their homes, what they may do, how fast, how often; and who guesses."""
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -317,6 +318,71 @@ def reloaded(backend):
         eventually(is_known, 30)
         with login(server, 'anna') as control:
             same(control.fetch('RETR mine.txt'), b'anna')
+
+
+def services(root):
+    """A folder of PAM's services: ours asks a script, which knows one password, and says who came from where."""
+    script = os.path.join(root, 'script')
+    write(script, f'''#!/bin/sh
+password=$(tr -d '\\000')
+echo "$PAM_USER $PAM_RHOST $PAM_TTY" >> {root}/came
+test "$password" = 'a b"c'
+'''.encode())
+    os.chmod(script, 0o755)
+    write(os.path.join(root, 'came'), b'')
+    os.chmod(os.path.join(root, 'came'), 0o666)
+    write(os.path.join(root, 'pam', 'errand'), f'auth required pam_exec.so quiet expose_authtok {script}\n'
+          'account required pam_permit.so\n'.encode())
+    return os.path.join(root, 'pam')
+
+
+@test
+def users_of_the_system(backend):
+    games = pwd.getpwnam('games')
+    root = site(ftp=f'LocalHome={os.path.dirname(games.pw_dir)}\n')
+    if not os.path.isdir(games.pw_dir):
+        return 'the user games has no home here'
+    os.environ['ERRAND_PAM_DIRECTORY'] = services(root)
+    try:
+        status, _, err = errand('serve', '-t', '-c', os.path.join(root, 'errand.conf'))
+        same((status, err), (0, ''))
+        try:
+            server = started(root, backend, '--landlock', 'auto', '--seccomp', 'yes', quiet=False)
+        except AssertionError as error:
+            if 'was built without it' in str(error):
+                return 'it was built without PAM'
+            raise
+        with server:
+            check_local(server, games)
+        same(set(content(root, 'came').decode().split('\n')),
+             {'games 127.0.0.1 ftp', 'root 127.0.0.1 ftp', 'nobody 127.0.0.1 ftp', 'no-such-user 127.0.0.1 ftp', ''})
+    finally:
+        del os.environ['ERRAND_PAM_DIRECTORY']
+    return None
+
+
+def check_local(server, games):
+    controls = [login(server, 'games', 'a b"c') for _ in range(3)]
+    name = os.listdir(games.pw_dir)[0] if os.listdir(games.pw_dir) else None
+    for control in controls:
+        same(control.command('PWD', 257)[:3], b'"/"')
+        control.command('CWD ..', 250)
+        control.command('SIZE share', 550)  # beside his home
+        control.command('MKD made', 550)  # it is for reading only
+        if name:
+            assert name in control.fetch('NLST').decode().split('\r\n')
+    with login(server, 'games', 'a bc', code=530) as control:
+        control.command('PWD', 530)
+    login(server, 'root', 'a b"c', code=530).quit()
+    login(server, 'nobody', 'a b"c', code=530).quit()  # whose home is elsewhere
+    login(server, 'no-such-user', 'a b"c', code=530).quit()
+    with login(server, 'anna') as control:  # of the file, and no question for PAM
+        control.command('TYPE I', 200)
+        same(control.fetch('RETR mine.txt'), b'anna')
+    login(server, 'anna', 'a b"c', code=530).quit()
+    for control in controls:
+        control.quit()
+    assert 'cannot open the home of nobody: EXDEV' in server.said(), server.said()
 
 
 @test

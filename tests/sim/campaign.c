@@ -160,6 +160,19 @@ static void add_root(struct world *world, unsigned i)
         wrong(world, "no root: %s", errand_error_name(result));
 }
 
+/* Also of chains that had none, or whose event waits. */
+static void change_rate(struct world *world, struct job *job)
+{
+    uint64_t rate = one_in(world, 4) ? 0 : 10000 + upto(world, one_in(world, 2) ? 10000000 : 1000000000);
+    if (errand_set_rate(world->queue, job->id, rate) < 0)
+        wrong(world, "the rate of a chain under way cannot be changed");
+    bool limited = job->rate > 0 && rate > 0;
+    job->rate = !limited ? 0 : rate > job->rate ? rate : job->rate;
+    job->rate_changes++;
+    job->waits = true;
+    world->totals->extras[RATE_CHANGES]++;
+}
+
 /* A root is removed, perhaps while chains use it, and another takes its place. */
 static void change_root(struct world *world)
 {
@@ -182,6 +195,8 @@ static void stir(struct world *world, uint32_t turn)
             cancel_one(world, &memory.jobs[i]);
     struct job *other = &memory.jobs[upto(world, JOBS)];
     struct errand_progress progress = {.size = sizeof progress};
+    if (other->live && one_in(world, 4))
+        change_rate(world, other);
     if (other->live && errand_chain_progress(world->queue, other->id, &progress) < 0)
         wrong(world, "a chain under way is not known");
     if (world->ended && errand_cancel(world->queue, world->ended) != -ENOENT)

@@ -74,6 +74,7 @@ enum extra {
     FILTERED_ON_WORKERS,
     FILTERED_TO_THE_END,
     RATES,
+    RATE_CHANGES,
     RESUMES,
     RESUMES_TOO_SOON, /* -EALREADY */
     STOPS,            /* functions of await steps that were told to stop */
@@ -113,7 +114,8 @@ struct job {
     struct token tokens[TOKENS];
     struct likeness like;
     int64_t resumed_at;
-    uint64_t rate;
+    uint64_t rate; /* 0: it had none at some time */
+    unsigned rate_changes;
     _Alignas(8) unsigned char memory[MEMORY];
 };
 

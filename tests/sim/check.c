@@ -109,10 +109,11 @@ static bool has_loaded(const struct job *job)
     return false;
 }
 
-/* It moves no more than a piece ahead of its time. */
+/* It moves no more than a piece ahead of its time; one more for each change of its rate. The highest one counts. */
 static void check_rate(struct world *world, const struct job *job)
 {
-    uint64_t time = (uint64_t)(sim_now(world->sim) - job->begun), piece = job->rate / 16 + 1024;
+    uint64_t time = (uint64_t)(sim_now(world->sim) - job->begun);
+    uint64_t piece = (job->rate / 16 + 1024) * (1 + job->rate_changes);
     if (job->rate && (double)job->account.peers > (double)job->rate * (double)time / 1e9 + (double)piece + 64)
         wrong(world, "%llu bytes in %llu ns, at %llu a second", (unsigned long long)job->account.peers,
               (unsigned long long)time, (unsigned long long)job->rate);

@@ -86,6 +86,7 @@ static void print_extras(const struct totals *totals)
         [FILTERED_ON_WORKERS] = "on workers",
         [FILTERED_TO_THE_END] = "of which came to the end",
         [RATES] = "chains with a rate",
+        [RATE_CHANGES] = "changes of it",
         [RESUMES] = "resumed",
         [RESUMES_TOO_SOON] = "were resumed already",
         [STOPS] = "told to stop",
