@@ -29,6 +29,8 @@ def note(data, measurement, peers):
              f"median of {rounds} rounds, thin lines: least and most"]
     if rounds < 3:
         lines[1] = f"{rounds} round{'s' * (rounds > 1)} only: a trial run, not a result"
+    if machine["load"][0] > machine["cpus"] + 1:  # more than one run after the other leaves
+        lines.append(f"others were at work on the machine (load {machine['load'][0]:.0f}): a trial run, not a result")
     return lines
 
 
