@@ -324,7 +324,7 @@ def cpu_of_group(path):
     return int(re.search(r"^usage_usec (\d+)", read(f"{path}/cpu.stat"), re.M).group(1)) / 1e6
 
 
-def end_group(path):
+def end_group(bench, path):
     """Kills whoever is in it, until nobody is."""
     while pids := read(f"{path}/cgroup.procs").split():
         for pid in pids:
@@ -332,7 +332,23 @@ def end_group(path):
                 os.kill(int(pid), signal.SIGKILL)
             except ProcessLookupError:
                 pass
+        reap_orphans(bench)
         time.sleep(0.01)
+    reap_orphans(bench)
+
+
+def reap_orphans(bench):
+    """Whose parent has ended is our child: we are the first process of the namespace. Unwaited for, they keep their
+    numbers, of which there are only so many."""
+    known = {process.pid for process in bench.children}
+    while True:
+        try:
+            found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        except ChildProcessError:
+            return
+        if found is None or found.si_pid in known:
+            return
+        os.waitpid(found.si_pid, 0)
 
 
 def remove_cgroups(name):

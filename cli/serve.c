@@ -57,26 +57,16 @@ static const struct key_option {
     const char *name, *section, *key;
     const char *value; /* of one without an argument */
 } key_options[] = {
-    {"http", "Server", "Listen", NULL},
-    {"ftp", "Ftp", "Listen", NULL},
-    {"backend", "Server", "Backend", NULL},
-    {"threads", "Server", "Threads", NULL},
-    {"cache", "Server", "Cache", NULL},
-    {"user", "Server", "User", NULL},
-    {"landlock", "Server", "Landlock", NULL},
-    {"seccomp", "Server", "Seccomp", NULL},
-    {"status", "Status", "Listen", NULL},
-    {"access-log", "Log", "Access", NULL},
-    {"log-format", "Log", "Format", NULL},
-    {"transfer-log", "Log", "Transfers", NULL},
-    {"rate", "Limits", "Rate", NULL},
-    {"stop-within", "Limits", "StopTimeout", NULL},
-    {"cors", "Path", "AllowOrigin", NULL},
-    {"listing", "Host", "Listing", "yes"},
-    {"no-listing", "Host", "Listing", "no"},
-    {"hidden", "Host", "Hidden", "yes"},
-    {"writable", "Host", "Writable", "yes"},
-    {"precompressed", "Host", "Precompressed", "yes"},
+    {"http", "Server", "Listen", NULL},       {"ftp", "Ftp", "Listen", NULL},
+    {"backend", "Server", "Backend", NULL},   {"threads", "Server", "Threads", NULL},
+    {"cache", "Server", "Cache", NULL},       {"user", "Server", "User", NULL},
+    {"landlock", "Server", "Landlock", NULL}, {"seccomp", "Server", "Seccomp", NULL},
+    {"status", "Status", "Listen", NULL},     {"access-log", "Log", "Access", NULL},
+    {"log-format", "Log", "Format", NULL},    {"transfer-log", "Log", "Transfers", NULL},
+    {"rate", "Limits", "Rate", NULL},         {"stop-within", "Limits", "StopTimeout", NULL},
+    {"cors", "Path", "AllowOrigin", NULL},    {"listing", "Host", "Listing", "yes"},
+    {"no-listing", "Host", "Listing", "no"},  {"hidden", "Host", "Hidden", "yes"},
+    {"writable", "Host", "Writable", "yes"},  {"precompressed", "Host", "Precompressed", "yes"},
 };
 
 enum { KEY_OPTIONS = sizeof key_options / sizeof key_options[0], OWN_OPTIONS = 9 };

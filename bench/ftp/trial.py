@@ -73,7 +73,7 @@ class Trial:
 
     def end(self):
         self.bench.stop(self.server, wait=3)
-        common.end_group(self.group)  # processes of sessions outlive the one that listened
+        common.end_group(self.bench, self.group)  # processes of sessions outlive the one that listened
 
 
 def refuses(bench, name, files, option):

@@ -41,13 +41,6 @@ bool ftp_may(const struct ftp_session *session, const char *path, enum ftp_right
     return right == FTP_RIGHT_READ || policy.writable;
 }
 
-bool ftp_shows(const struct ftp_session *session, const char *path)
-{
-    struct policy policy;
-    policy_of(session->login.site->config, path, strlen(path), &policy);
-    return policy.hidden;
-}
-
 /* What is said of a directory, by a path with a slash at its end. Is the same said of all that is beneath? */
 static bool is_one(const struct config_host *host, const char *path, struct policy *policy)
 {

@@ -32,9 +32,6 @@ struct ftp_login {
 /* May he do that with what is at the path (absolute, of his home)? */
 bool ftp_may(const struct ftp_session *session, const char *path, enum ftp_right right);
 
-/* Are names shown that begin with a dot? */
-bool ftp_shows(const struct ftp_session *session, const char *path);
-
 /* Has he come without a password? */
 bool ftp_is_anonymous(const struct ftp_session *session);
 

@@ -97,6 +97,28 @@ static bool socket_is_full(void *context)
     return same;
 }
 
+/* A chain whose pipe holds something gets a rate, and gives the pipe up; then none again. */
+TEST_EACH_BACKEND(a_rate_comes_later)
+{
+    errand_queue *queue = open_queue(backend, NULL);
+    make_file("file", file_size, 7);
+    for (unsigned i = 0; i < 2 * PIPE_LIMIT; i++) {
+        int sockets[2];
+        make_pair(PAIR_TCP, sockets);
+        errand_id id = send_file(queue, path_of("file"), sockets[0], 0, 0);
+        run_until(queue, socket_is_full, (int[]){sockets[1], 0});
+        CHECK_INT(errand_set_rate(queue, id, i % 2 ? (uint64_t)file_size * 20 : 1), 0);
+        if (i % 2 == 0)
+            CHECK_INT(errand_set_rate(queue, id, 0), 0);
+        struct peer peer = {.socket = sockets[1]};
+        struct errand_event event = next_event_with(queue, &peer);
+        CHECK_EVENT(event, 0, -1, 4 + file_size);
+        close(sockets[0]);
+        check_peer(&peer, 4 + file_size, 7, 0);
+    }
+    close_queue(queue);
+}
+
 /* A reader that stops, and never goes on: the chain ends, and what its pipe held is dropped. */
 TEST_EACH_BACKEND(reader_that_stops)
 {

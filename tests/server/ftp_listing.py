@@ -133,6 +133,7 @@ def by_facts(backend):
 @test
 def facts_of_one(backend):
     root = site(**{'new\nline': b'', 'with "quotes"': b''})
+    write(os.path.join(os.fsencode(root), b'i\xffac'), b'')
     with FtpServer(root, backend) as server, server.control() as control:
         def told(argument):
             reply = control.command(f'MLST{argument}', 250).split(b'\n')
@@ -149,6 +150,7 @@ def facts_of_one(backend):
         same(told(' in')[1], b'/sub/in')
         same(told(' /with "quotes"')[1], b'/with "quotes"')
         same(told(' /new\0line')[1], b'/new\0line')
+        same(facts(control.command(b'MLST /i\xff\xffac', 250).split(b'\n')[1][1:])[1], b'/i\xff\xffac')
         for name in ('none', 'in/x'):
             control.command(f'MLST {name}', 550)
 

@@ -209,11 +209,16 @@ def fetched(server, name, done):
         done.append(time.monotonic())
 
 
+def upload(connection):
+    with connection:
+        connection.sendall(b'u' * BIG)
+
+
 @test
 def a_shared_rate(backend):
     """Three at once get no more than one alone; and when two go, who is left gets all."""
     rate = BIG
-    root = site(f'anna:{HASH}:homes/anna:rate={rate}\nben:{HASH}:homes/ben\n')
+    root = site(f'anna:{HASH}:homes/anna:rw,rate={rate}\nben:{HASH}:homes/ben\n')
     with started(root, backend) as server:
         login(server, 'anna').quit()  # known from now on, by one of the workers
         begun, done = time.monotonic(), []
@@ -238,6 +243,16 @@ def a_shared_rate(backend):
             control.quit()
         last.join()
         assert done[-1] - begun < 10 * BIG / rate, 'its share of a twentieth was never more'
+        with login(server, 'anna') as one, login(server, 'anna') as other:  # uploads have their share, too
+            begun, data = time.monotonic(), [one.passive(), other.passive()]
+            for control in (one, other):
+                control.command('TYPE I', 200)
+                control.command(f'STOR up{control is one}', 150)
+            for connection in data:
+                threading.Thread(target=upload, args=(connection,)).start()
+            for control in (one, other):
+                control.expect(226)
+            assert time.monotonic() - begun >= (2 * BIG - 2 * (rate / 16 + 1024)) / rate - 0.1
 
 
 @test
