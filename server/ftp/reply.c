@@ -163,6 +163,7 @@ void ftp_reply_error(struct ftp_session *session, int error)
     case ENOMEM:
     case EAGAIN: ftp_reply(session, 450, "Too much is going on; try again later."); break;
     case ETIMEDOUT: ftp_reply(session, 451, "The file did not answer in time."); break;
+    case ENODATA: ftp_reply(session, 451, "The file was made shorter meanwhile."); break;
     case EIO: ftp_reply(session, 451, "The file cannot be read or written."); break;
     default: ftp_reply(session, 550, "Permission denied."); break; /* EACCES, EPERM, EXDEV, ELOOP, EROFS, EBUSY ... */
     }

@@ -21,8 +21,9 @@ static int send_file(errand_chain *chain, void *context)
 {
     struct ftp_task *task = context;
     int file = ERRAND_SLOT(task->step); /* with ERRAND_MORE its end goes in one segment with the connection's */
-    int step =
-        errand_step_sendfile(chain, task->session->data.fd, file, task->offset, ERRAND_TO_END, NULL, 0, ERRAND_MORE);
+    int64_t bytes = (int64_t)task->stat.bytes - task->offset; /* as SIZE told it: less would be taken for whole */
+    int step = errand_step_sendfile(chain, task->session->data.fd, file, task->offset, bytes, NULL, 0,
+                                    ERRAND_MORE | ERRAND_EXACT);
     if (task->session->ascii)
         errand_step_filter(chain, step, ftp_ascii_send, task->more, 0);
     step = errand_step_close(chain, file);

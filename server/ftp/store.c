@@ -7,8 +7,8 @@
  * directory. So there is the old file or the new one, whatever happens; when the data connection is reset or stalls,
  * at ABOR, or without the client, there is nothing new. A stream's orderly end is the only sign of the file's (RFC 959,
  * 3.4.1), and that comes from a client that is killed, too: but then the control connection ends as well, which is
- * looked at before the name is given. (If its end comes later than a sync takes, nobody can know: a client's kernel that
- * ends the data connection first and then pauses has sent what looks like a whole file.)
+ * looked at before the name is given. (If its end comes later than a sync takes, nobody can know: a client's kernel
+ * that ends the data connection first and then pauses has sent what looks like a whole file.)
  *
  * APPE, and STOR after REST, go on with a file where it is, and what arrived stays when it ends early: to send the rest
  * is what they are for. So they cannot be atomic: others see the file grow. After REST it is cut at that place first,

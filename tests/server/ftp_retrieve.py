@@ -123,6 +123,28 @@ def pipelined(backend):
 
 
 @test
+def cut_short(backend):
+    """While it is sent: the client must not take it for whole."""
+    root = site()
+    path = os.path.join(root, 'huge')
+    with open(path, 'wb') as file:
+        file.truncate(256 << 20)
+    with FtpServer(root, backend) as server, server.control() as control:
+        for mode in ('TYPE I', 'TYPE A'):
+            os.truncate(path, 256 << 20)
+            control.command(mode, 200)
+            with control.passive() as data:
+                control.command('RETR huge', 150)
+                same(len(data.recv(1)), 1)
+                os.truncate(path, 1)
+                while data.recv(1 << 20):
+                    pass
+            control.expect(451)
+        control.command('TYPE I', 200)
+        same(control.fetch('RETR small.txt'), b'hello\n')
+
+
+@test
 def by_ftplib(backend):
     with FtpServer(site(), backend) as server, ftplib.FTP() as client:
         client.connect('127.0.0.1', server.ftp, 20 * SLOW)
