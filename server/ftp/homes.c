@@ -2,6 +2,7 @@
 /* Homes, and rates: see homes.h. */
 #include "homes.h"
 #include "accounts.h"
+#include "closing.h"
 #include "policy.h"
 #include "session.h"
 #include "shared.h"
@@ -11,7 +12,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct ftp_home {
     const struct user *user;
@@ -115,7 +115,7 @@ int ftp_home_opened(struct ftp_session *session, int directory)
     if (!home->open) /* two may have opened it at once */
         error = errand_root_add(ftp_session_queue(session), directory, 0, &home->root);
     home->open = error == 0;
-    close(directory);
+    close_on_worker(ftp_session_queue(session), directory);
     return error;
 }
 
