@@ -62,16 +62,12 @@ static void run_command(struct ftp_session *session, const struct ftp_command *c
         ftp_record_end(session, NULL);
 }
 
-static void run_line(struct ftp_session *session, struct ftp_line *line)
+static void run_line(struct ftp_session *session, const struct ftp_line *line, const struct ftp_command *command,
+                     unsigned verb, char *argument)
 {
-    char *argument;
-    if (line->length > FTP_LINE_MAX) {
+    if (line->length > FTP_LINE_MAX)
         ftp_reply(session, 500, "The line is too long.");
-        return;
-    }
-    unsigned verb = ftp_line_split(line, &argument);
-    const struct ftp_command *command = verb != 0 ? ftp_command_find(verb) : NULL;
-    if (command == NULL)
+    else if (command == NULL)
         ftp_reply(session, 500, "There is no such command; HELP lists what there is.");
     else if (!session->login.good && !(command->flags & FTP_BEFORE_LOGIN))
         ftp_reply(session, 530, "Log in with USER and PASS first.");
@@ -83,18 +79,12 @@ static void run_line(struct ftp_session *session, struct ftp_line *line)
 
 /* While a command is under way: does this line have to wait for its end? STAT waits until a transfer was said to begin,
  * so that nobody takes its reply for that. */
-static bool has_to_wait(const struct ftp_session *session, struct ftp_line *line)
+static bool has_to_wait(const struct ftp_session *session, const struct ftp_command *command)
 {
-    char *argument;
-    struct ftp_line copy;
     if (session->task == NULL)
         return false;
-    if (line->length > FTP_LINE_MAX || !session->task->transfer || session->task->aborted)
+    if (!session->task->transfer || session->task->aborted)
         return true;
-    copy.length = line->length;
-    memcpy(copy.text, line->text, line->length + 1);
-    unsigned verb = ftp_line_split(&copy, &argument);
-    const struct ftp_command *command = verb != 0 ? ftp_command_find(verb) : NULL;
     return command == NULL || !(command->flags & FTP_IN_TRANSFER) || session->task->keeps ||
            (!session->task->begun && command->run != ftp_abor);
 }
@@ -113,10 +103,14 @@ static size_t take_line(struct ftp_session *session, const char *data, size_t le
     if (session->skips) {
         session->skips = false;
         line.length = FTP_LINE_MAX + 1;
+        line.text[0] = '\0';
     }
-    if (has_to_wait(session, &line))
+    char *argument;
+    unsigned verb = ftp_line_split(&line, &argument); /* one that is too long has no text, and no verb */
+    const struct ftp_command *command = verb != 0 ? ftp_command_find(verb) : NULL;
+    if (has_to_wait(session, command))
         return 0;
-    run_line(session, &line);
+    run_line(session, &line, command, verb, argument);
     return used;
 }
 
