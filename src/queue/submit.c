@@ -95,15 +95,23 @@ int errand_submit(errand_chain *chain, const struct errand_submit *given, errand
     return 0;
 }
 
-int errand_cancel(errand_queue *queue, errand_id id)
+/* The chain that was submitted, in *chain. Returns 0; -EINVAL, -EPERM, -ENOENT. */
+static int find_submitted(errand_queue *queue, errand_id id, errand_chain **chain)
 {
     if (!queue)
         return -EINVAL;
     if (!queue_is_ours(queue))
         return -EPERM;
-    errand_chain *chain = slab_find(&queue->chains, id);
-    if (!chain || chain->state == CHAIN_DESCRIBED)
-        return -ENOENT;
+    *chain = slab_find(&queue->chains, id);
+    return *chain && (*chain)->state != CHAIN_DESCRIBED ? 0 : -ENOENT;
+}
+
+int errand_cancel(errand_queue *queue, errand_id id)
+{
+    errand_chain *chain;
+    int error = find_submitted(queue, id, &chain);
+    if (error)
+        return error;
     queue_stop_chain(queue, chain, -ECANCELED);
     queue_touch(queue);
     return 0;
@@ -111,13 +119,10 @@ int errand_cancel(errand_queue *queue, errand_id id)
 
 int errand_resume(errand_queue *queue, errand_id id, int64_t result, uint64_t bytes)
 {
-    if (!queue)
-        return -EINVAL;
-    if (!queue_is_ours(queue))
-        return -EPERM;
-    errand_chain *chain = slab_find(&queue->chains, id);
-    if (!chain || chain->state == CHAIN_DESCRIBED)
-        return -ENOENT;
+    errand_chain *chain;
+    int error = find_submitted(queue, id, &chain);
+    if (error)
+        return error;
     if (chain->resumed)
         return -EALREADY;
     chain->resumed = true;
@@ -131,13 +136,10 @@ int errand_resume(errand_queue *queue, errand_id id, int64_t result, uint64_t by
 
 int errand_set_rate(errand_queue *queue, errand_id id, uint64_t bytes_per_second)
 {
-    if (!queue)
-        return -EINVAL;
-    if (!queue_is_ours(queue))
-        return -EPERM;
-    errand_chain *chain = slab_find(&queue->chains, id);
-    if (!chain || chain->state == CHAIN_DESCRIBED)
-        return -ENOENT;
+    errand_chain *chain;
+    int error = find_submitted(queue, id, &chain);
+    if (error)
+        return error;
     if (chain_set_rate(chain, bytes_per_second)) {
         chain->wake = 0;
         chain->progressed = queue->context.now; /* as when its time has come */
